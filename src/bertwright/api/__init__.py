@@ -1,0 +1,12 @@
+"""The verbs as functions: the only room that joins stages. The command line calls exactly these.
+
+Each takes its settings as keyword arguments, or as one settings object, and returns what it found out.
+"""
+
+from bertwright.api.demonstration import demo
+from bertwright.api.evaluating import evaluate
+from bertwright.api.finetuning import finetune
+from bertwright.api.predicting import predict
+from bertwright.serving.predictor import load
+
+__all__ = ["demo", "evaluate", "finetune", "load", "predict"]

@@ -1,0 +1,59 @@
+"""What several verbs do alike: settings from a call, tables from settings, lines for the user."""
+
+import sys
+from pathlib import Path
+from typing import TypeVar
+
+from bertwright.settings import Settings, TableSettings
+from bertwright.text.tables import Table, open_table
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def settled(kind: type[SettingsT], settings: SettingsT | None, options: dict[str, object]) -> SettingsT:
+    """The settings of a call: an object, or keyword arguments, or an object with some replaced."""
+    if settings is None:
+        return kind.create(options)
+    return kind.create({**settings.model_dump(), **options}) if options else settings
+
+
+def say(text: str, *, quiet: bool = False) -> None:
+    """One line for the user, on standard error: standard output is for results."""
+    if not quiet:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+def warn(text: str) -> None:
+    """A line that is worth reading even when quiet."""
+    say(f"warning: {text}")
+
+
+def table_of(
+    path: Path, settings: TableSettings, *, quarantine: Path, needs_label: bool = True, quiet: bool = False
+) -> Table:
+    """Open a table as the settings say, and tell the user how it was understood."""
+    table = open_table(
+        path,
+        columns=settings.columns,
+        text_column=settings.text_column,
+        text_pair_column=settings.text_pair_column,
+        label_column=settings.label_column,
+        needs_label=needs_label,
+        skip_bad_rows=settings.skip_bad_rows,
+        quarantine=quarantine if settings.skip_bad_rows else None,
+        quoting=settings.quoting,
+    )
+    for warning in table.warnings:
+        warn(warning)
+    say(table.describe(), quiet=quiet)
+    return table
+
+
+def say_counts(table: Table, quarantine: Path, *, quiet: bool = False) -> None:
+    """Tell how many rows were read, kept and skipped, once a table was read to its end."""
+    counts = table.counts
+    if counts.skipped:
+        warn(f"{table.path}: {counts.read} rows read = {counts.kept} kept + {counts.skipped} skipped (in {quarantine})")
+    else:
+        say(f"{table.path}: {counts.read} rows", quiet=quiet)

@@ -1,0 +1,109 @@
+"""`evaluate`: a fine-tuned model measured on a labelled file."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+
+from bertwright.api.common import say, say_counts, settled, table_of
+from bertwright.errors import UsageError
+from bertwright.evaluation.inference import windows
+from bertwright.evaluation.text_report import text_report
+from bertwright.files import replacing, write_json
+from bertwright.serving.predictor import Predictor, load
+from bertwright.settings import EvaluateSettings
+from bertwright.tasks.classification import Classification, positive_label
+from bertwright.tasks.labelled import LabelledRows, check_known
+from bertwright.text.tables import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Figures of a model on a file.
+
+    Attributes:
+        metrics: Loss, accuracy, precision, recall, F1, Matthews' coefficient.
+        details: Label names, figures of each label, confusion matrix (rows are the truth).
+        truncated: Texts that were longer than the model reads.
+    """
+
+    metrics: dict[str, float]
+    details: dict[str, Any]
+    truncated: int
+
+
+def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> Measured:
+    """Measure a fine-tuned model on a labelled file, in memory that does not grow with it.
+
+    Args:
+        settings: A settings object, instead of or before keyword arguments.
+        **options: The fields of `EvaluateSettings`; `model` and `test` are required.
+
+    Raises:
+        BertwrightError: The model or the file is not what it should be.
+    """
+    settings = settled(EvaluateSettings, settings, options)
+    predictor = load(
+        settings.model,
+        device=settings.device,
+        precision=settings.precision,
+        max_length=settings.max_length,
+        batch_tokens=settings.batch_tokens,
+    )
+    if settings.positive_label is not None and settings.positive_label not in predictor.labels:
+        raise UsageError(
+            f"positive_label = {settings.positive_label!r}: the model's labels are {', '.join(predictor.labels)}"
+        )
+    folder = settings.output_dir
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    quarantine = (folder or Path()) / "bad_rows.jsonl"
+    table = table_of(settings.test, settings, quarantine=quarantine, quiet=settings.quiet)
+    predictions = folder / "predictions.test.jsonl" if folder else None
+    measured = measure_file(predictor, table, positive=settings.positive_label, predictions=predictions)
+    say_counts(table, quarantine, quiet=settings.quiet)
+    if measured.truncated:
+        say(f"{measured.truncated} texts are longer than {predictor.max_length} tokens and lost their end")
+    if folder is not None:
+        write_json(folder / "metrics.json", {"test": measured.metrics, "details": {"test": measured.details}})
+    say(text_report(measured.metrics, measured.details))
+    return measured
+
+
+def measure_file(
+    predictor: Predictor, table: Table, *, positive: str | None = None, predictions: Path | None = None
+) -> Measured:
+    """Measure window by window; optionally write each row's prediction beside its label, in the file's order."""
+    task = Classification(predictor.labels, positive=positive_label(predictor.labels, positive))
+    tally = task.tally()
+    truncated = 0
+    with _lines(predictions) as out:
+        for window in windows(table.read()):
+            rows = LabelledRows.of(window, table.path)
+            check_known(rows, predictor.labels, source="the model")
+            examples = rows.encode(predictor.tokenizer, predictor.labels, predictor.max_length)
+            logits = predictor.logits(examples.encoded)
+            tally.count(torch.from_numpy(logits), torch.from_numpy(examples.labels))
+            truncated += int(examples.encoded.truncated.sum())
+            if out is not None:
+                for row, answer in zip(
+                    window, predictor.decode(window, logits, examples.encoded.truncated), strict=True
+                ):
+                    values = {"line": row.line, "true_label": row.label, **answer.to_dict()}
+                    out.write(json.dumps(values, ensure_ascii=False) + "\n")
+    return Measured(tally.metrics(), tally.details(), truncated)
+
+
+@contextmanager
+def _lines(path: Path | None) -> Iterator[TextIO | None]:
+    """A text file that is published whole, or nothing."""
+    with replacing(path) if path else nullcontext() as temporary:
+        if temporary is None:
+            yield None
+            return
+        with temporary.open("w", encoding="utf-8") as file:
+            yield file

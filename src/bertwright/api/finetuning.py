@@ -1,0 +1,322 @@
+"""`finetune`: a labelled file and a BERT in; a tested model folder, and `run/` with how it came about, out."""
+
+import platform
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import bertwright
+from bertwright.api.common import say, say_counts, settled, table_of, warn
+from bertwright.api.evaluating import Measured, measure_file
+from bertwright.api.run_folder import RunFolder, file_origin
+from bertwright.api.starting_point import StartingPoint
+from bertwright.batches.order import BatchOrder
+from bertwright.errors import UsageError
+from bertwright.evaluation.card import model_card
+from bertwright.evaluation.inference import measure
+from bertwright.files import lock_folder, read_json, sha256_file, write_file, write_json
+from bertwright.model.config import BertConfig
+from bertwright.model.folder import ModelFolder, write_model_folder
+from bertwright.model.heads import SequenceClassifier
+from bertwright.serving.predictor import Predictor
+from bertwright.settings import FinetuneSettings
+from bertwright.tasks.classification import (
+    Classification,
+    LabelledBatch,
+    LabelledTexts,
+    balanced_weights,
+    label_order,
+    positive_label,
+)
+from bertwright.tasks.labelled import LabelledRows, check_classes, check_known, split
+from bertwright.training.device import Compute, keep_freed_memory
+from bertwright.training.log import Log
+from bertwright.training.loop import Training
+from bertwright.training.optimizer import Optimizer, freeze
+from bertwright.training.progress import watching
+from bertwright.training.run import Rhythm, Run
+from bertwright.training.schedule import Schedule
+from bertwright.training.signals import stop_wishes
+from bertwright.training.snapshot import Snapshots
+
+
+@dataclass(frozen=True, slots=True)
+class Finetuned:
+    """What `finetune` did.
+
+    Attributes:
+        folder: The model folder.
+        metrics: `{"validation": {...}, "test": {...}}` of the best model; empty when stopped before the end.
+        best_step: The optimizer step that the model is from.
+        stopped_by: Name of the signal that ended the run early; the same command goes on from its snapshot.
+    """
+
+    folder: Path
+    metrics: dict[str, dict[str, float]]
+    best_step: int
+    stopped_by: str | None = None
+    exit_code: int = 0
+
+
+def finetune(settings: FinetuneSettings | None = None, /, **options: object) -> Finetuned:
+    """Fine-tune a BERT on a labelled file.
+
+    Running it again with the same settings goes on from the newest whole snapshot; a finished run is not repeated.
+
+    Args:
+        settings: A settings object, instead of or before keyword arguments.
+        **options: The fields of `FinetuneSettings`; `model`, `train` and `output_dir` are required.
+
+    Raises:
+        BertwrightError: The settings, a file or the training went wrong; see `bertwright.errors`.
+    """
+    settings = settled(FinetuneSettings, settings, options)
+    compute = Compute.create(settings.device, settings.precision)
+    settings = settings.model_copy(update={"precision": compute.precision})
+    folder = RunFolder(settings.output_dir)
+    if Path(settings.model).is_dir() and Path(settings.model).resolve() == folder.output.resolve():
+        raise UsageError(f"--output-dir {folder.output} is the folder of --model: choose another one")
+    folder.prepare(overwrite=settings.overwrite)
+    keep_freed_memory()
+    with lock_folder(folder.run):
+        return _Finetuning(settings, compute, folder).result()
+
+
+class _Finetuning:
+    """One call of `finetune`, from the files to the folder."""
+
+    def __init__(self, settings: FinetuneSettings, compute: Compute, folder: RunFolder) -> None:
+        self.settings, self.compute, self.folder = settings, compute, folder
+        self.quarantine = folder.run / "bad_rows.jsonl"
+        self.say = partial(say, quiet=settings.quiet)
+
+    def result(self) -> Finetuned:
+        """Go on, start, or tell that all is done."""
+        if self.settings.overwrite:
+            self.folder.clear()
+        start = StartingPoint.find(self.settings.model, self.settings.vocab)
+        self.folder.begin(self.settings, self._origin(start))
+        if self.folder.finished.exists():
+            return self._already_finished()
+        rows, validation = self._rows()
+        labels = label_order(rows.labels)
+        self._check(rows, validation, labels)
+        model, config, notice = start.classifier(labels, dropout=self.settings.dropout, seed=self.settings.seed)
+        if notice:
+            self.say(notice)
+        run = self._run(model, start, rows, validation)
+        with closing(run.log):
+            stopped_by = self._follow(run)
+        if stopped_by:
+            return self._stopped(run, stopped_by)
+        run.load_best()
+        return self._publish(run, model, config, start)
+
+    def _origin(self, start: StartingPoint) -> dict[str, Any]:
+        """Hashes of all that the run begins with."""
+        files = {"train": self.settings.train, "validation": self.settings.validation, "test": self.settings.test}
+        missing = [f"--{role} {path}" for role, path in files.items() if path is not None and not path.is_file()]
+        if missing:
+            raise UsageError(f"no such file: {', '.join(missing)}")
+        origins = {role: file_origin(path) for role, path in files.items() if path is not None}
+        return {"model": start.origin(), **origins}
+
+    def _read(self, path: Path) -> LabelledRows:
+        table = table_of(path, self.settings, quarantine=self.quarantine, quiet=self.settings.quiet)
+        rows = LabelledRows.read(table)
+        say_counts(table, self.quarantine, quiet=self.settings.quiet)
+        return rows
+
+    def _rows(self) -> tuple[LabelledRows, LabelledRows]:
+        """Training and validation rows; the test file is only looked over for labels."""
+        rows = self._read(self.settings.train)
+        check_classes(rows)
+        if self.settings.validation is not None:
+            validation = self._read(self.settings.validation)
+        else:
+            rows, validation = split(rows, self.settings.validation_fraction, seed=self.settings.seed)
+            self.say(
+                f"validation set split off {rows.path}: {self.settings.validation_fraction:.0%} of each label, "
+                f"seed {self.settings.seed}"
+            )
+        self.say(f"train: {rows.describe()}")
+        self.say(f"validation: {validation.describe()}")
+        return rows, validation
+
+    def _check(self, rows: LabelledRows, validation: LabelledRows, labels: tuple[str, ...]) -> None:
+        """Whatever is wrong with labels and settings is said before any training."""
+        source = f"the training set ({rows.path})"
+        check_known(validation, labels, source=source)
+        if self.settings.test is not None:
+            check_known(self._read(self.settings.test), labels, source=source)
+        if self.settings.best_metric == "f1" and len(labels) != 2:
+            raise UsageError(f"best_metric = f1 is for two labels, and there are {len(labels)}: use f1_macro")
+        wanted = self.settings.positive_label
+        if wanted is not None and (wanted not in labels or len(labels) != 2):
+            raise UsageError(
+                f"positive_label = {wanted!r}: should be one of two labels; the labels are {', '.join(labels)}"
+            )
+
+    def _encode(self, rows: LabelledRows, role: str, start: StartingPoint, labels: tuple[str, ...]) -> LabelledTexts:
+        texts = rows.encode(start.tokenizer, labels, self._max_length(start.config))
+        cut = int(texts.encoded.truncated.sum())
+        if cut:
+            longest = int(texts.encoded.full_lengths.max())
+            warn(
+                f"{role}: {cut} of {len(rows)} texts are longer than --max-length {self._max_length(start.config)} "
+                f"(the longest has {longest} tokens) and lose their end"
+            )
+        return texts
+
+    def _max_length(self, config: BertConfig) -> int:
+        if self.settings.max_length > config.max_position_embeddings:
+            raise UsageError(
+                f"max_length = {self.settings.max_length} is more than the model reads: "
+                f"it has {config.max_position_embeddings} positions"
+            )
+        return self.settings.max_length
+
+    def _run(
+        self, model: SequenceClassifier, start: StartingPoint, rows: LabelledRows, validation: LabelledRows
+    ) -> Run[LabelledBatch]:
+        """Wire loop, optimizer, schedule, log and snapshots."""
+        settings = self.settings
+        labels = label_order(rows.labels)
+        examples = self._encode(rows, "train", start, labels)
+        held_out = self._encode(validation, "validation", start, labels)
+        task = Classification(
+            labels,
+            weights=balanced_weights(rows.labels, labels) if settings.class_weights == "balanced" else None,
+            smoothing=settings.label_smoothing,
+            positive=positive_label(labels, settings.positive_label),
+        )
+        model.to(self.compute.device)
+        self._freeze(model)
+        order = BatchOrder(examples.lengths, settings.batch_size, seed=settings.seed)
+        total = settings.max_steps or settings.epochs * order.steps_per_epoch
+        training = Training(
+            model=model,
+            task=task,
+            examples=examples,
+            order=order,
+            optimizer=Optimizer(
+                model,
+                weight_decay=settings.weight_decay,
+                max_grad_norm=settings.max_grad_norm,
+                layer_decay=settings.layer_decay,
+            ),
+            schedule=Schedule.create(settings.learning_rate, total, settings.warmup_ratio, settings.schedule),
+            compute=self.compute,
+            seed=settings.seed,
+            accumulation=settings.gradient_accumulation,
+        )
+        return self._resumed(training, partial(measure, model, task, held_out, self.compute))
+
+    def _freeze(self, model: SequenceClassifier) -> None:
+        if self.settings.freeze_layers is None:
+            return
+        if self.settings.freeze_layers > len(model.bert.encoder.layer):
+            raise UsageError(
+                f"freeze_layers = {self.settings.freeze_layers}: the model has {len(model.bert.encoder.layer)} layers"
+            )
+        freeze(model, self.settings.freeze_layers)
+
+    def _resumed(self, training: Training[LabelledBatch], evaluate: Any) -> Run[LabelledBatch]:
+        """A run at its beginning, or where its newest whole snapshot stands."""
+        settings, run = self.settings, self.folder.run
+        rhythm = Rhythm(
+            log=settings.log_steps,
+            evaluate=settings.eval_steps or training.order.steps_per_epoch,
+            save=settings.save_steps or training.order.steps_per_epoch,
+            metric=settings.best_metric,
+            patience=settings.early_stopping_patience,
+        )
+        snapshots = Snapshots(run / "snapshots", settings.keep_snapshots)
+        board = run / "tensorboard" if settings.tensorboard else None
+        snapshot = snapshots.newest_whole(warn)
+        if snapshot is None:
+            log = Log(run / "log.jsonl", tensorboard=board)
+            return Run(training, evaluate, rhythm, run, snapshots, log)
+        log = Log.resumed(run / "log.jsonl", snapshot.state()["log"], board)
+        resumed = Run(training, evaluate, rhythm, run, snapshots, log)
+        resumed.resume(snapshot)
+        self.say(f"going on from the snapshot of step {snapshot.step}")
+        return resumed
+
+    def _follow(self, run: Run[LabelledBatch]) -> str | None:
+        """Train; returns the name of the signal that ended it early, if one did."""
+        total = run.training.schedule.total_steps
+        self.say(f"training {total} steps of {self.settings.batch_size} texts on {self.compute.describe()}")
+        with (
+            stop_wishes() as wish,
+            watching(total, self.settings.best_metric, run.standing.step, quiet=self.settings.quiet) as watcher,
+        ):
+            finished = run.follow(watcher, wish)
+        return None if finished or wish.signal is None else wish.signal.name
+
+    def _stopped(self, run: Run[LabelledBatch], signal_name: str) -> Finetuned:
+        say(
+            f"stopped by {signal_name} after step {run.standing.step}; a snapshot is saved: "
+            "the same command goes on from it"
+        )
+        code = 128 + {"SIGINT": 2, "SIGTERM": 15}[signal_name]
+        return Finetuned(self.folder.output, {}, run.standing.best_step, signal_name, code)
+
+    def _publish(
+        self, run: Run[LabelledBatch], model: SequenceClassifier, config: BertConfig, start: StartingPoint
+    ) -> Finetuned:
+        """Write the model folder, test it as any user of it would, and mark the run as finished."""
+        output, settings = self.folder.output, self.settings
+        tokenizer = start.tokenizer.with_max_length(settings.max_length)
+        write_model_folder(output, model, config, tokenizer, weights_format=settings.weights_format)
+        metrics = {"validation": run.standing.best_metrics}
+        details: dict[str, Any] = {}
+        if settings.test is not None:
+            measured = self._test(output)
+            metrics["test"], details["test"] = measured.metrics, measured.details
+        write_json(
+            self.folder.run / "metrics.json", {**metrics, "best_step": run.standing.best_step, "details": details}
+        )
+        write_file(output / "README.md", model_card(settings, config, metrics))
+        run.snapshots.remove()
+        write_json(self.folder.finished, self._certificate(run.standing.best_step))
+        (self.folder.run / "best.safetensors").unlink(missing_ok=True)
+        for name, figures in metrics.items():
+            say(f"{name}: " + "  ".join(f"{key} {value:.4f}" for key, value in figures.items()))
+        say(f"model of step {run.standing.best_step} written to {output}")
+        return Finetuned(output, metrics, run.standing.best_step)
+
+    def _test(self, output: Path) -> Measured:
+        assert self.settings.test is not None
+        predictor = Predictor(ModelFolder.open(output), self.compute)
+        table = table_of(self.settings.test, self.settings, quarantine=self.quarantine, quiet=True)
+        return measure_file(
+            predictor,
+            table,
+            positive=self.settings.positive_label,
+            predictions=self.folder.run / "predictions.test.jsonl",
+        )
+
+    def _certificate(self, best_step: int) -> dict[str, Any]:
+        names = ("config.json", "model.safetensors", "vocab.txt", "tokenizer.json")
+        return {
+            "best_step": best_step,
+            "sha256": {name: sha256_file(self.folder.output / name) for name in names},
+            "bertwright": bertwright.__version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "device": self.compute.describe(),
+        }
+
+    def _already_finished(self) -> Finetuned:
+        measured = read_json(self.folder.run / "metrics.json")
+        assert isinstance(measured, dict)
+        metrics = {split_: measured[split_] for split_ in ("validation", "test") if split_ in measured}
+        say(f"{self.folder.output} is finished already: nothing to do (--overwrite starts anew)")
+        return Finetuned(self.folder.output, metrics, measured["best_step"])

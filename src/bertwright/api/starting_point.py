@@ -1,0 +1,78 @@
+"""What fine-tuning starts from: a model folder, a hub name, or a size preset with a vocabulary."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from bertwright.errors import UsageError
+from bertwright.files import sha256_file
+from bertwright.model.config import PRESETS, BertConfig
+from bertwright.model.encoder import initialise
+from bertwright.model.folder import ModelFolder
+from bertwright.model.heads import SequenceClassifier
+from bertwright.model.hub import resolve_model
+from bertwright.text.wordpiece import WordPiece
+
+
+@dataclass(frozen=True, slots=True)
+class StartingPoint:
+    """Config and tokenizer, and the folder with the weights unless they are to be drawn at random."""
+
+    config: BertConfig
+    tokenizer: WordPiece
+    folder: ModelFolder | None
+
+    @classmethod
+    def find(cls, model: str, vocab: Path | None) -> "StartingPoint":
+        """Find out what `model` names.
+
+        Raises:
+            UsageError: A preset without a vocabulary, or a vocabulary with a model that has its own.
+            ModelFolderError, HubError: The folder is not a BERT, or the name leads nowhere.
+        """
+        if model in PRESETS and not Path(model).exists():
+            if vocab is None:
+                raise UsageError(
+                    f"--model {model} starts from random weights and needs a vocabulary: pass --vocab FOLDER"
+                )
+            tokenizer = WordPiece.from_folder(vocab)
+            return cls(BertConfig.preset(model, vocab_size=tokenizer.vocab_size), tokenizer, None)
+        if vocab is not None:
+            raise UsageError(f"--vocab is for size presets ({', '.join(PRESETS)}): {model} has a vocabulary of its own")
+        folder = ModelFolder.open(resolve_model(model))
+        return cls(folder.config, folder.tokenizer, folder)
+
+    def origin(self) -> dict[str, str]:
+        """Where it lies, and a hash of all that decides the weights at the start."""
+        if self.folder is None:
+            return {"path": "random weights", "sha256": self.tokenizer.fingerprint}
+        files = sorted(path for pattern in ("*.safetensors", "*.bin") for path in self.folder.path.glob(pattern))
+        return {"path": str(self.folder.path), "sha256": " ".join(sha256_file(path)[:16] for path in files)}
+
+    def classifier(
+        self, labels: tuple[str, ...], *, dropout: float | None, seed: int
+    ) -> tuple[SequenceClassifier, BertConfig, str | None]:
+        """The model to train, its config, and one line on what is newly initialised or not used."""
+        config = replace(self.config, labels=labels, problem_type="single_label_classification")
+        if dropout is not None:
+            config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
+        torch.manual_seed(seed)
+        model = SequenceClassifier(config)
+        for module in model.modules():
+            initialise(module, config.initializer_range)
+        if self.folder is None:
+            return model, config, None
+        return model, config, self._load(model, labels)
+
+    def _load(self, model: SequenceClassifier, labels: tuple[str, ...]) -> str | None:
+        """Read the weights; a classifier of other labels than these is left aside."""
+        assert self.folder is not None
+        same = self.config.labels == labels
+        fresh = model.classifier.state_dict() if not same else {}
+        fresh = {name: tensor.clone() for name, tensor in fresh.items()}
+        found = self.folder.load_into(model, replaceable=("classifier.",))
+        if fresh and any(name.startswith("classifier.") for name in found.tensors):
+            model.classifier.load_state_dict(fresh)
+            return "newly initialised: classifier (the model's own has other labels)"
+        return found.describe()

@@ -1,0 +1,57 @@
+"""The model card: README.md of a model folder, with the metadata that Hugging Face reads."""
+
+import json
+from collections.abc import Mapping
+
+from bertwright.model.config import BertConfig
+from bertwright.settings import FinetuneSettings
+
+
+def model_card(settings: FinetuneSettings, config: BertConfig, metrics: Mapping[str, Mapping[str, float]]) -> str:
+    """What the model is, how well it does, how it was made, and how to use it."""
+    names = sorted({name for figures in metrics.values() for name in figures})
+    table = [
+        "| metric | " + " | ".join(metrics) + " |",
+        "| --- |" + " --- |" * len(metrics),
+        *(
+            f"| {name} | "
+            + " | ".join(f"{figures[name]:.4f}" if name in figures else "" for figures in metrics.values())
+            + " |"
+            for name in names
+        ),
+    ]
+    labels = ", ".join(f"`{json.dumps(label, ensure_ascii=False)[1:-1]}`" for label in config.labels)
+    front = [
+        "library_name: transformers",
+        "pipeline_tag: text-classification",
+        "tags: [bert, text-classification, bertwright]",
+    ]
+    return "\n".join(
+        [
+            "---",
+            *front,
+            "---",
+            "",
+            "# A text classifier",
+            "",
+            f"BERT ({config.num_hidden_layers} layers, hidden size {config.hidden_size}) fine-tuned from "
+            f"`{settings.model}` to tell apart {len(config.labels)} labels: {labels}. It reads "
+            f"{settings.max_length} tokens; longer texts lose their end.",
+            "",
+            *table,
+            "",
+            "How it was made: `run/settings.yaml` has every setting, `run/log.jsonl` the curves, `run/data.json` the "
+            "hashes of the data.",
+            "",
+            "```python",
+            "import bertwright",
+            "",
+            'print(bertwright.load("this-folder").predict(["a text"]))',
+            "",
+            "from transformers import pipeline",
+            "",
+            'print(pipeline("text-classification", "this-folder", truncation=True)("a text"))',
+            "```",
+            "",
+        ]
+    )

@@ -1,0 +1,33 @@
+"""Figures of a classifier as text for a terminal: overall, by label, and the confusion matrix."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_WIDEST_MATRIX = 12
+_CORNER = "true \\ predicted"
+
+
+def text_report(metrics: Mapping[str, float], details: Mapping[str, Any]) -> str:
+    """A few aligned lines; the confusion matrix is left out beyond `_WIDEST_MATRIX` labels."""
+    labels = [str(label) for label in details["labels"]]
+    width = max(len(label) for label in [*labels, "label"])
+    lines = ["  ".join(f"{name} {value:.4f}" for name, value in metrics.items()), ""]
+    lines.append(f"{'label':<{width}}  precision  recall      f1  support")
+    lines += [
+        f"{label:<{width}}  {row['precision']:9.4f}  {row['recall']:6.4f}  {row['f1']:6.4f}  {row['support']:7d}"
+        for label, row in details["per_class"].items()
+    ]
+    if len(labels) <= _WIDEST_MATRIX:
+        lines += ["", *_matrix(labels, details["confusion_matrix"])]
+    return "\n".join(lines)
+
+
+def _matrix(labels: list[str], counts: list[list[int]]) -> list[str]:
+    widths = [max(len(label), *(len(str(row[place])) for row in counts)) for place, label in enumerate(labels)]
+    side = max(len(label) for label in [*labels, _CORNER])
+    head = "  ".join(f"{label:>{width}}" for label, width in zip(labels, widths, strict=True))
+    rows = (
+        f"{label:<{side}}  " + "  ".join(f"{count:>{width}}" for count, width in zip(row, widths, strict=True))
+        for label, row in zip(labels, counts, strict=True)
+    )
+    return [f"{_CORNER:<{side}}  {head}", *rows]

@@ -1,0 +1,66 @@
+"""One cell's value → the text or the label that it stands for, or the reason why it stands for none.
+
+Values come as CSV, JSON and Parquet give them; a label is the same string whichever of them it came from.
+Knows nothing of rows or files.
+"""
+
+import math
+import re
+
+LONGEST_CELL = 10_000_000  # characters
+_NUL_OR_SURROGATE = re.compile("[\0\ud800-\udfff]")
+_KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+
+
+class UnusableCellError(ValueError):
+    """A cell that cannot be used; the text is the reason, without its place."""
+
+
+def text_of(value: object, role: str, *, may_be_empty: bool) -> str:
+    """Return the text of a cell; a null is an empty text.
+
+    Args:
+        value: The cell.
+        role: `text` or `text pair`, for the reason.
+        may_be_empty: Whether a text without any visible character is accepted.
+
+    Raises:
+        UnusableCellError: It is no string, is empty, or holds what is no character.
+    """
+    text = _checked("" if value is None else value, role)
+    if not may_be_empty and not text.strip():
+        raise UnusableCellError(f"empty {role}")
+    return text
+
+
+def label_of(value: object) -> str | None:
+    """Return the label of a cell: 1, 1.0 (a number) and " 1" are all `1`; true is `true`; null and blank are None.
+
+    Raises:
+        UnusableCellError: It is neither a string nor one number nor a truth value.
+    """
+    match value:
+        case None:
+            return None
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float() if math.isnan(value):  # how a float column of Parquet often spells null
+            return None
+        case float():
+            return str(int(value)) if value.is_integer() else repr(value)
+        case _:
+            return _checked(value, "label").strip() or None
+
+
+def _checked(value: object, role: str) -> str:
+    if not isinstance(value, str):
+        kind = _KINDS.get(type(value), f"of type {type(value).__name__}")
+        raise UnusableCellError(f"the {role} is {kind}, not a string")
+    if len(value) > LONGEST_CELL:
+        raise UnusableCellError(f"the {role} is longer than {LONGEST_CELL:,} characters")
+    if found := _NUL_OR_SURROGATE.search(value):
+        what = "a NUL character" if found[0] == "\0" else f"half of a surrogate pair ({found[0]!a})"
+        raise UnusableCellError(f"{what} in the {role}")
+    return value

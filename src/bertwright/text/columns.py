@@ -1,0 +1,125 @@
+"""Which column holds the text, its pair and the label: what the user named, or a guess from well-known names.
+
+A guess is made only where exactly one answer fits; otherwise the error lists the columns and the flag to set.
+Knows nothing of files but the name that its errors show.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertwright.errors import UsageError
+from bertwright.text.complaints import all_shown, did_you_mean, place, shown
+
+IGNORED = "_"
+"""The name, in `--columns`, of a column that is left out."""
+
+# names as GLUE, SuperGLUE, CLUE, the hub's data sets and people's own tables have them, in lower case
+_PAIRS = (
+    ("sentence1", "sentence2"), ("sentence_1", "sentence_2"), ("sentence_a", "sentence_b"), ("sent1", "sent2"),
+    ("text1", "text2"), ("text_1", "text_2"), ("text_a", "text_b"), ("text", "text_pair"), ("s1", "s2"),
+    ("premise", "hypothesis"), ("question1", "question2"), ("#1 string", "#2 string"), ("question", "sentence"),
+    ("question", "passage"), ("question", "answer"), ("query", "passage"), ("query", "document"), ("query", "title"),
+)  # fmt: skip
+_TEXTS = (
+    "text", "texts", "sentence", "sentences", "content", "body", "document", "review", "review_body", "comment",
+    "comment_text", "tweet", "message", "utterance", "question", "query", "title", "headline", "description",
+    "text_a", "文本", "内容", "评论", "句子",
+)  # fmt: skip
+_LABELS = (
+    "label", "labels", "gold_label", "class", "category", "target", "sentiment", "intent", "emotion", "topic",
+    "stars", "rating", "score", "quality", "is_duplicate", "标签", "类别",
+)  # fmt: skip
+_KNOWN = {*_TEXTS, *_LABELS, *(name for pair in _PAIRS for name in pair)}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The columns as the user named them with flags; None where a guess is wanted."""
+
+    text: str | None = None
+    pair: str | None = None
+    label: str | None = None
+
+    def by_flag(self) -> dict[str, str]:
+        """Return flag → name for the columns that were named."""
+        flags = {"--text-column": self.text, "--text-pair-column": self.pair, "--label-column": self.label}
+        return {flag: name for flag, name in flags.items() if name is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns a row is made of; None where there is no pair or no label."""
+
+    text: str
+    pair: str | None
+    label: str | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns in use: text, pair, label."""
+        return tuple(name for name in (self.text, self.pair, self.label) if name is not None)
+
+
+def is_header(cells: Sequence[str], named: Named) -> bool:
+    """Whether a first row is one of column names: it holds a well-known one, or one that the user named."""
+    named_names = set(named.by_flag().values())
+    return any(cell.strip() in named_names or cell.strip().casefold() in _KNOWN for cell in cells)
+
+
+def choose_columns(found: Sequence[str], named: Named, path: Path, *, needs_label: bool) -> Columns:
+    """Choose among the columns `found` in the file at `path`.
+
+    Without `needs_label` a label column is taken only when the user named one.
+
+    Raises:
+        UsageError: A named column is not there, a name occurs twice, or there is not exactly one guess.
+    """
+    usable = [name for name in found if name not in {"", IGNORED}]
+    _check_names(usable, named, path)
+    text, pair = (named.text, named.pair) if named.text else _guess_texts(usable, named, path)
+    label = named.label
+    if label is None and needs_label:
+        label = _guess_label([name for name in usable if name not in {text, pair}], usable, path)
+    columns = Columns(text, pair, label)
+    if len(set(columns.names)) < len(columns.names):
+        raise UsageError(f"{place(path)}: one column cannot be two of text, pair and label: {all_shown(columns.names)}")
+    return columns
+
+
+def _check_names(usable: Sequence[str], named: Named, path: Path) -> None:
+    if twice := [name for name, count in Counter(usable).items() if count > 1]:
+        raise UsageError(f"{place(path)}: the column {shown(twice[0])} occurs twice; rename one of them")
+    for flag, name in named.by_flag().items():
+        if name not in usable:
+            hint = did_you_mean(name, usable)
+            raise UsageError(f"{place(path)}: no column {shown(name)} ({flag}){_listed(usable)}{hint}")
+    if named.pair and not named.text:
+        raise UsageError(f"{place(path)}: --text-pair-column also needs --text-column{_listed(usable)}")
+
+
+def _guess_texts(usable: Sequence[str], named: Named, path: Path) -> tuple[str, str | None]:
+    by_folded = {name.casefold(): name for name in usable if name != named.label}
+    pairs = [(by_folded[one], by_folded[two]) for one, two in _PAIRS if {one, two} <= by_folded.keys()]
+    paired = {name for pair in pairs for name in pair}
+    singles = [by_folded[name] for name in _TEXTS if by_folded.get(name, name) in by_folded.values()]
+    guesses = [*pairs, *((name, None) for name in singles if name not in paired)]
+    if len(guesses) != 1:
+        options = [" + ".join(name for name in guess if name) for guess in guesses]
+        found = f"the text could be {all_shown(options)}" if options else "no column has a name known for texts"
+        flags = "set --text-column (and --text-pair-column for pairs)"
+        raise UsageError(f"{place(path)}: {found}; {flags}{_listed(usable)}")
+    return guesses[0]
+
+
+def _guess_label(left: Sequence[str], usable: Sequence[str], path: Path) -> str:
+    guesses = [name for name in left if name.casefold() in _LABELS]
+    if len(guesses) != 1:
+        found = f"the label could be {all_shown(guesses)}" if guesses else "no column has a name known for labels"
+        raise UsageError(f"{place(path)}: {found}; set --label-column{_listed(usable)}")
+    return guesses[0]
+
+
+def _listed(columns: Sequence[str]) -> str:
+    return f"; the columns are {all_shown(columns)}"

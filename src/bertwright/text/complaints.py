@@ -1,0 +1,37 @@
+"""How a file, a line and a user's own text are shown in an error: escaped, cut, on one line.
+
+File names and cells can hold control characters, line breaks or a megabyte of text; a terminal must survive them.
+Knows nothing of formats, and raises nothing.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+LONGEST_SHOWN = 60
+MOST_SHOWN = 30
+
+
+def shown(text: str) -> str:
+    """Return `text` in quotes, with what is not printable escaped, cut at 60 characters."""
+    return repr(text) if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]!r}…"
+
+
+def all_shown(texts: Iterable[str]) -> str:
+    """Return the texts with commas between them, cut at 30."""
+    listed = list(texts)
+    ending = f", … ({len(listed)} in all)" if len(listed) > MOST_SHOWN else ""
+    return ", ".join(map(shown, listed[:MOST_SHOWN])) + ending
+
+
+def place(path: Path, line: int | None = None) -> str:
+    """Return `file:line`, or the file alone; a name with control characters is escaped."""
+    name = str(path) if str(path).isprintable() else repr(str(path))
+    return name if line is None else f"{name}:{line}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'label'?`, or nothing when no known name is close; case does not count."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    close = get_close_matches(name.casefold(), by_folded, n=1)
+    return f"; did you mean {shown(by_folded[close[0]])}?" if close else ""

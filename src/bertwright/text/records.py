@@ -1,0 +1,226 @@
+"""JSON lines, JSON lists, Parquet and plain text → records: the values of the asked columns, with their line.
+
+A record that cannot be read is still a record: it carries the reason, so that read = kept + skipped holds. Delimited
+files are in `delimited.py`. Knows nothing of what the columns mean: texts, labels and defaults are for `tables.py`.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from bertwright.errors import DataError
+from bertwright.text.complaints import place
+from bertwright.text.lines import LONGEST_LINE, Lines, without_ending
+
+HEAD = 100
+"""How many rows are looked at for the names of the columns."""
+_GAP = re.compile(r"[\s,]*")
+
+
+class Record(NamedTuple):
+    """One row as its format gives it."""
+
+    line: int
+    raw: str | None
+    """The row as it stands in the file; None where the format has no text."""
+    values: tuple[object, ...] = ()
+    problem: str | None = None
+    """Why there are no values."""
+
+
+class Source(Protocol):
+    """A table whose form is known: what its columns are called, and its records in order."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, in the order of the file."""
+
+    @property
+    def form(self) -> str:
+        """The format in a few words, for the user."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should look at."""
+
+    def records(self, names: Sequence[str]) -> Iterator[Record]:
+        """Yield every row, with the values of the columns `names`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlainText:
+    """One text a line; an empty line is an empty text."""
+
+    lines: Iterable[str]
+    columns: tuple[str, ...] = ("text",)
+    form: str = "one text a line"
+    warnings: tuple[str, ...] = ()
+
+    def records(self, names: Sequence[str]) -> Iterator[Record]:
+        """Yield one record a line."""
+        for number, line in enumerate(self.lines, 1):
+            text = without_ending(line)
+            yield Record(number, text, (text,) * len(names))
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLines:
+    """One JSON object a line; blank lines are no rows."""
+
+    lines: Iterable[str]
+    columns: tuple[str, ...]
+    form: str = "JSON lines"
+    warnings: tuple[str, ...] = ()
+
+    def records(self, names: Sequence[str]) -> Iterator[Record]:
+        """Yield one record for every line that is not blank."""
+        for number, line in enumerate(self.lines, 1):
+            if line.strip():
+                yield _json_record(number, without_ending(line), names)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonList:
+    """A file that holds one JSON list of objects, read as a whole."""
+
+    path: Path
+    text: str
+    columns: tuple[str, ...]
+    form: str = "JSON list"
+    warnings: tuple[str, ...] = ()
+
+    def records(self, names: Sequence[str]) -> Iterator[Record]:
+        """Yield one record an element; its line is the one where the element begins."""
+        for line, raw in _list_elements(self.text):
+            yield _json_record(line, raw, names)
+
+
+@dataclass(frozen=True, slots=True)
+class Parquet:
+    """A Parquet file, read batch by batch, the asked columns alone; the line of a record is its row number."""
+
+    path: Path
+    columns: tuple[str, ...]
+    form: str = "Parquet"
+    warnings: tuple[str, ...] = ()
+
+    def records(self, names: Sequence[str]) -> Iterator[Record]:
+        """Yield one record a row, counted from 1."""
+        number = 0
+        for batch in _parquet_batches(self.path, names):
+            columns = [batch.column(batch.schema.get_field_index(name)) for name in names]
+            for row in range(batch.num_rows):
+                number += 1
+                yield Record(number, None, tuple(_parquet_value(column[row]) for column in columns))
+
+
+def open_json(path: Path, lines: Lines) -> JsonList | JsonLines:
+    """Open a `.json` file: a list of objects, or JSON lines under the wrong name."""
+    first = next((line for line in lines if line.strip()), "")
+    if not first.lstrip().startswith("["):
+        return JsonLines(lines, json_columns(lines))
+    text = _whole_text(path, lines)
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{place(path, error.lineno)}: not JSON: {error.msg} (column {error.colno})") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place(path)}: not JSON that can be read: {error}") from error
+    return JsonList(path, text, json_columns(raw for _, raw in _list_elements(text)))
+
+
+def json_columns(rows: Iterable[str]) -> tuple[str, ...]:
+    """Return the keys that occur in the first rows, in the order of their coming."""
+    records = (_json_value(row) for row in islice(rows, HEAD))
+    return tuple(dict.fromkeys(key for record in records if isinstance(record, dict) for key in record))
+
+
+def open_parquet(path: Path) -> Parquet:
+    """Read the names of a Parquet file's columns.
+
+    Raises:
+        DataError: It is not a Parquet file, or a damaged one.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            return Parquet(path, tuple(file.schema_arrow.names))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(_damaged(path, error)) from error
+
+
+def _parquet_batches(path: Path, names: Sequence[str]) -> Iterator[Any]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            yield from file.iter_batches(batch_size=1024, columns=list(names))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(_damaged(path, error)) from error
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    reason = " ".join(str(error).split())
+    return f"{place(path)}: not a whole Parquet file ({reason}); fetch or write it again"
+
+
+def _parquet_value(cell: Any) -> object:
+    """Return the Python value; what a writer declared to be a string but is not UTF-8 stays bytes."""
+    try:
+        return cell.as_py()
+    except UnicodeDecodeError:
+        return cell.cast("binary").as_py()
+
+
+def _json_record(line: int, raw: str, names: Sequence[str]) -> Record:
+    value = _json_value(raw)
+    if isinstance(value, ValueError):
+        return Record(line, raw, problem=f"not JSON: {value}")
+    if not isinstance(value, dict):
+        return Record(line, raw, problem="not a JSON object in braces")
+    if missing := [name for name in names if name not in value]:
+        return Record(line, raw, problem=f"no key {missing[0]!r}")
+    return Record(line, raw, tuple(value[name] for name in names))
+
+
+def _json_value(raw: str) -> object:
+    """Return the parsed value, or the ValueError that says why there is none."""
+    try:
+        return json.loads(raw)
+    except json.JSONDecodeError as error:
+        return ValueError(f"{error.msg} at column {error.colno}")
+    except ValueError as error:  # an integer of thousands of digits
+        return error
+    except RecursionError:
+        return ValueError("brackets nested too deeply")
+
+
+def _whole_text(path: Path, lines: Iterable[str]) -> str:
+    parts: list[str] = []
+    length = 0
+    for line in lines:
+        parts.append(line)
+        length += len(line)
+        if length > LONGEST_LINE:  # a list may well be one line
+            limit = f"{LONGEST_LINE:,} characters"
+            raise DataError(f"{place(path)}: a JSON list longer than {limit}; write it as .jsonl, one object a line")
+    return "".join(parts)
+
+
+def _list_elements(text: str) -> Iterator[tuple[int, str]]:
+    """Yield line and text of every element of a JSON list that is known to be well-formed."""
+    decoder = json.JSONDecoder()
+    at = text.index("[") + 1
+    line = 1 + text.count("\n", 0, at)
+    while text[start := _GAP.match(text, at).end()] != "]":  # type: ignore[union-attr]  # it matches nothing, too
+        line += text.count("\n", at, start)
+        _, at = decoder.raw_decode(text, start)
+        yield line, text[start:at]
+        line += text.count("\n", start, at)

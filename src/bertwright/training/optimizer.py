@@ -1,0 +1,157 @@
+"""AdamW over the parameters of a model: decay groups, layer-wise rates, clipping, and its state as named tensors.
+
+Built on torch's fused AdamW (Loshchilov & Hutter 2019). Knows nothing of schedules, losses or files.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+_LAYER = re.compile(r"\bencoder\.layer\.(\d+)\.")
+
+
+@dataclass(slots=True)
+class _Group:
+    """Parameters that share a decay and a learning rate."""
+
+    weight_decay: float
+    rate: float  # share of the schedule's learning rate
+    parameters: list[nn.Parameter] = field(default_factory=list)
+
+
+class Optimizer:
+    """Clip, step, clear.
+
+    Args:
+        model: The parameters that require a gradient are trained.
+        weight_decay: Decay of matrices and embeddings; vectors (biases, layer norms) are spared, as in BERT.
+        max_grad_norm: Longest global gradient; 0 switches clipping off.
+        layer_decay: Each layer's rate as a share of the one above it; the embeddings count as the lowest layer,
+            pooler and heads as above the highest (ULMFiT's discriminative rates; Clark et al. 2020, ELECTRA).
+    """
+
+    def __init__(
+        self, model: nn.Module, *, weight_decay: float, max_grad_norm: float = 1.0, layer_decay: float = 1.0
+    ) -> None:
+        self.named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.max_grad_norm = max_grad_norm
+        groups = _groups(self.named, weight_decay, layer_decay)
+        self._rates = [group.rate for group in groups]
+        self._adamw = torch.optim.AdamW(
+            [{"params": group.parameters, "weight_decay": group.weight_decay} for group in groups], fused=True
+        )
+        self._dense: dict[nn.Parameter, Tensor] = {}
+
+    def step(self, learning_rate: float) -> float:
+        """Clip the gradients, update the parameters, clear the gradients.
+
+        Returns:
+            The global L2 norm of the gradients before clipping. Where it is not finite nothing was updated.
+        """
+        grads = self._grads()
+        norm = float(get_total_norm(grads.values()))
+        if not math.isfinite(norm):
+            self._adamw.zero_grad(set_to_none=True)
+            return norm
+        if 0.0 < self.max_grad_norm < norm:
+            for grad in grads.values():
+                grad.mul_(self.max_grad_norm / norm)
+        touched = self._densify(grads)
+        for group, rate in zip(self._adamw.param_groups, self._rates, strict=True):
+            group["lr"] = learning_rate * rate
+        self._adamw.step()
+        for parameter, rows in touched.items():
+            self._dense[parameter].index_fill_(0, rows, 0.0)
+        self._adamw.zero_grad(set_to_none=True)
+        return norm
+
+    def _grads(self) -> dict[nn.Parameter, Tensor]:
+        """The gradient of each parameter that has one; of a sparse one, the rows that it holds."""
+        grads = {}
+        for parameter in self.named.values():
+            if parameter.grad is None:
+                continue
+            if parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.coalesce()
+                grads[parameter] = parameter.grad.values()
+            else:
+                grads[parameter] = parameter.grad
+        return grads
+
+    def _densify(self, grads: Mapping[nn.Parameter, Tensor]) -> dict[nn.Parameter, Tensor]:
+        """Spread sparse gradients into dense buffers that are kept, zero but for the batch's rows.
+
+        AdamW moves every row at every step, by its momentum and its decay, so it needs a dense gradient; filling a
+        new one with zeros at each step is what costs.
+        """
+        touched = {}
+        for parameter, values in grads.items():
+            sparse = parameter.grad
+            if sparse is None or not sparse.is_sparse:
+                continue
+            rows = sparse.indices()[0]
+            dense = self._dense.setdefault(parameter, torch.zeros_like(parameter))
+            parameter.grad = None
+            parameter.grad = dense.index_copy_(0, rows, values)
+            touched[parameter] = rows
+        return touched
+
+    def state(self) -> dict[str, Tensor]:
+        """Both moments of every parameter that was ever updated, as `exp_avg.NAME` and `exp_avg_sq.NAME`."""
+        kept = self._adamw.state
+        return {
+            f"{moment}.{name}": kept[parameter][moment]
+            for name, parameter in self.named.items()
+            if parameter in kept
+            for moment in _MOMENTS
+        }
+
+    def load_state(self, state: Mapping[str, Tensor], steps: int) -> None:
+        """Take over what `state` gave after `steps` steps."""
+        for name, parameter in self.named.items():
+            if f"exp_avg.{name}" not in state:
+                continue
+            moments = {m: state[f"{m}.{name}"].to(parameter.device, parameter.dtype) for m in _MOMENTS}
+            count = torch.tensor(float(steps), dtype=torch.float32, device=parameter.device)
+            self._adamw.state[parameter] = {"step": count, **moments}
+
+
+def freeze(model: nn.Module, layers: int) -> tuple[str, ...]:
+    """Keep the embeddings and the lowest `layers` layers as they are; returns the frozen parameters' names."""
+    frozen = []
+    for name, parameter in model.named_parameters():
+        layer = _LAYER.search(name)
+        if "embeddings." in name or (layer and int(layer[1]) < layers):
+            parameter.requires_grad_(False)
+            frozen.append(name)
+    return tuple(frozen)
+
+
+def _groups(named: Mapping[str, nn.Parameter], weight_decay: float, layer_decay: float) -> list[_Group]:
+    depths = {name: _depth(name) for name in named}
+    top = _top(named)
+    groups: dict[tuple[float, float], _Group] = {}
+    for name, parameter in named.items():
+        decay = weight_decay if parameter.ndim > 1 else 0.0
+        rate = layer_decay ** (top - min(depths[name], top))
+        groups.setdefault((decay, rate), _Group(decay, rate)).parameters.append(parameter)
+    return list(groups.values())
+
+
+def _top(names: Iterable[str]) -> int:
+    """Depth of pooler and heads: one above the highest layer."""
+    layers = [int(found[1]) for name in names if (found := _LAYER.search(name))]
+    return max(layers, default=-1) + 2
+
+
+def _depth(name: str) -> float:
+    """0 for the embeddings, layer number + 1, infinity for what lies above the layers."""
+    if layer := _LAYER.search(name):
+        return int(layer[1]) + 1
+    return 0 if "embeddings." in name else math.inf

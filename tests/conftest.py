@@ -1,0 +1,45 @@
+"""Fixtures shared by the whole suite: where real data and the MiniLM checkpoint lie, and no sockets but loopback."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def _real_folder(variable: str, default: Path, what: str) -> Path:
+    folder = Path(os.environ.get(variable, default))
+    if not folder.is_dir():
+        if os.environ.get("BERTWRIGHT_REQUIRE_DATA"):
+            pytest.fail(f"{what} not found at {folder}: set {variable}")
+        pytest.skip(f"NOT TESTED: {what} not found at {folder}; set {variable} to run this test")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data sets."""
+    return _real_folder("BERTWRIGHT_DATA", REPOSITORY.parent / "shared" / "data", "real data sets")
+
+
+@pytest.fixture(scope="session")
+def minilm_dir() -> Path:
+    """A real pre-trained BERT (MiniLM, 6 layers, hidden size 384, uncased)."""
+    return _real_folder("BERTWRIGHT_MINILM", REPOSITORY / ".cache" / "minilm", "the MiniLM checkpoint")
+
+
+@pytest.fixture(autouse=True)
+def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Tests run offline: connecting anywhere but this machine is an error."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple) and address[0] not in {"127.0.0.1", "::1", "localhost"}:
+            pytest.fail(f"a test opened a connection to {address}")
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+    yield

@@ -1,0 +1,40 @@
+"""A ratchet: the flags of each verb, so that none comes or goes unnoticed.
+
+A flag is a promise to everyone who wrote it into a script. To add one, add a field to the settings class and its
+flag here, in the same change, with a line in CHANGELOG.md; to rename one, keep the old name as an alias (`Spelled`).
+"""
+
+import pytest
+
+from bertwright import settings
+from bertwright.cli import VERBS
+from bertwright.flags import spellings
+
+GENERAL = "--config --debug --help"
+TABLE = (
+    "--columns --text-column --text-pair-column --label-column --quoting --no-quoting "
+    "--skip-bad-rows --no-skip-bad-rows"
+)
+DEVICE = "--device --precision"
+APPLY = f"{GENERAL} {TABLE} {DEVICE} --model --max-length --batch-tokens --quiet --no-quiet"
+
+FLAGS = {
+    "finetune": f"""{GENERAL} {TABLE} {DEVICE}
+        --model --train --validation --test --output-dir --validation-fraction --vocab
+        --max-length --epochs --max-steps --batch-size --gradient-accumulation --learning-rate --schedule
+        --warmup-ratio --weight-decay --max-grad-norm --layer-decay --freeze-layers --dropout --label-smoothing
+        --class-weights --seed
+        --positive-label --eval-steps --best-metric --early-stopping-patience --save-steps --keep-snapshots
+        --log-steps --overwrite --no-overwrite --weights-format --tensorboard --no-tensorboard --quiet --no-quiet""",
+    "evaluate": f"{APPLY} --test --output-dir --positive-label",
+    "predict": f"{APPLY} --input --output",
+    "demo": f"{GENERAL} {DEVICE} --output-dir --seed --overwrite --no-overwrite --quiet --no-quiet",
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_flags_are_these(verb: str) -> None:
+    cls = getattr(settings, VERBS[verb].settings)
+    flags, frozen = set(spellings(cls).values()), set(FLAGS[verb].split())
+    assert flags - frozen == set(), f"new flags of {verb}: see the head of {__file__} for how to add them"
+    assert frozen - flags == set(), f"flags of {verb} are gone: scripts use them; keep the old names as aliases"

@@ -1,11 +1,17 @@
-"""Fixtures shared by the whole suite: where real data and the MiniLM checkpoint lie, and no sockets but loopback."""
+"""What the whole suite shares: checked shapes, the places of real data and of MiniLM, no sockets but loopback."""
 
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+import shape_checks
+
+shape_checks.install()
+settings.register_profile("suite", deadline=None)  # no test depends on how busy the machine is
+settings.load_profile("suite")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -32,7 +38,7 @@ def minilm_dir() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests run offline: connecting anywhere but this machine is an error."""
     connect = socket.socket.connect
 
@@ -42,4 +48,3 @@ def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
-    yield

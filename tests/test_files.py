@@ -171,6 +171,20 @@ def test_a_failing_block_publishes_nothing(tmp_path: Path):
     assert path.read_bytes() == OLD
 
 
+def test_pipes_and_devices_are_written_and_not_replaced(tmp_path: Path):
+    pipe, plain = tmp_path / "pipe", tmp_path / "plain"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR)
+    files.write_file(pipe, b"piped")
+    assert os.read(reader, 99) == b"piped"
+    os.close(reader)
+    assert pipe.is_fifo()
+    with plain.open("w") as file:
+        files.write_file(Path(f"/dev/fd/{file.fileno()}"), b"redirected")
+    assert plain.read_bytes() == b"redirected"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_folder_is_published_once(tmp_path: Path):
     final = tmp_path / "step-1"
     with files.publish_folder(final) as temporary:
@@ -200,9 +214,10 @@ def test_leftovers_are_removed_and_nothing_else(tmp_path: Path):
     (tmp_path / ".tmp-step-2-77-abcd" / "model").write_bytes(NEW)
     (tmp_path / ".tmp-model-77-abcd").write_bytes(NEW)
     (tmp_path / "model").write_bytes(OLD)
-    (tmp_path / ".tmp-link").symlink_to(tmp_path / "model")
+    (tmp_path / "step-1").mkdir()
+    (tmp_path / ".tmp-link").symlink_to(tmp_path / "step-1")
     files.remove_leftovers(tmp_path)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+    assert {entry.name for entry in tmp_path.iterdir()} == {"model", "step-1"}
     assert (tmp_path / "model").read_bytes() == OLD
 
 

@@ -101,7 +101,7 @@ def _run_verb(verb: str, words: list[str]) -> int:
 
     cls = _settings_class(verb)
     if HELP.intersection(words):
-        sys.stdout.write(flags.parser(cls).format_help())
+        sys.stdout.write(flags.make_parser(cls).format_help())
         return 0
     values = flags.parse(cls, words)
     config = values.pop("config", None)

@@ -14,7 +14,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -46,9 +46,14 @@ def write_json(path: Path, content: object) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path; what the block writes there is published at `path` when the block ends well.
 
+    A device or a pipe is yielded itself: renaming onto /dev/stdout would take it away from everyone.
+
     Raises:
         BertwrightError: The block or the publishing met an OSError; an older file is unchanged.
     """
+    if _is_stream(path):
+        yield path
+        return
     temporary = _temporary_beside(path)
     try:
         yield temporary
@@ -84,6 +89,21 @@ def publish_folder(final: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     _fsync_names(final.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it that are missing, so that a power cut does not take them away again.
+
+    Raises:
+        BertwrightError: It cannot be made.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BertwrightError(f"cannot make the folder {path}: {error.strerror or error}") from error
+    for folder in reversed(missing):
+        _fsync_names(folder.parent)
 
 
 def remove_leftovers(parent: Path) -> None:
@@ -132,11 +152,19 @@ def damage(folder: Path) -> str | None:
         return f"{folder / missing[0]} is missing"
     if strange := sorted(present.keys() - listed.keys()):
         return f"{folder / strange[0]} is not in the manifest"
-    for name, path in present.items():
-        if path.stat().st_size != listed[name]["size"]:
-            return f"{path} has {path.stat().st_size} bytes, not the {listed[name]['size']} of the manifest"
-        if _fingerprint(path) != listed[name]:
+    differences = (_difference(path, listed[name]) for name, path in present.items())
+    return next((difference for difference in differences if difference), None)
+
+
+def _difference(path: Path, listed: Mapping[str, object]) -> str | None:
+    """Compare a file with what the manifest says of it."""
+    try:
+        if path.stat().st_size != listed["size"]:
+            return f"{path} has {path.stat().st_size} bytes, not the {listed['size']} of the manifest"
+        if _fingerprint(path) != listed:
             return f"{path} does not match its SHA-256 in the manifest"
+    except OSError as error:  # a bad sector is damage like any other
+        return f"cannot read {path}: {error.strerror or error}"
     return None
 
 
@@ -167,22 +195,22 @@ def lock_folder(folder: Path) -> Iterator[None]:
     """
     path = folder / "lock"
     try:
-        file = path.open("a+", encoding="ascii")
+        file = path.open("ab+", buffering=0)
     except OSError as error:
         raise BertwrightError(f"cannot write {path}: {error.strerror or error}") from error
     with file:
         if not _try_lock(file):
             file.seek(0)
-            holder = file.read() or "of unknown number"
+            holder = file.read().decode() or "of unknown number"
             text = f"{folder} is in use by process {holder}: wait for it to end, or choose another folder"
             raise UsageError(text)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with suppress(OSError):  # the number is for the text above alone: a full disk is for others to complain of
+            file.truncate(0)
+            file.write(str(os.getpid()).encode())
         yield
 
 
-def _try_lock(file: IO[str]) -> bool:
+def _try_lock(file: IO[bytes]) -> bool:
     if sys.platform == "win32":
         return True
     try:
@@ -192,6 +220,12 @@ def _try_lock(file: IO[str]) -> bool:
     except OSError:  # some cluster file systems have no locks: no reason to refuse the run
         return True
     return True
+
+
+def _is_stream(path: Path) -> bool:
+    if path.parent in {Path("/dev"), Path("/dev/fd")}:  # /dev/stdout may be a link to a file
+        return True
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _temporary_beside(path: Path) -> Path:

@@ -24,13 +24,13 @@ EPILOG = (
 
 
 def parse(cls: type[Settings], words: Sequence[str]) -> dict[str, Any]:
-    """The flags in `words`, as setting name → text; what is not given stays out, so that a file can give it.
+    """The flags in `words`, as setting name (or `config`) → text; what is not given stays out, for a file to give.
 
     Raises:
         UsageError: A flag is unknown or lacks its value, or a word belongs to no flag.
     """
     known = spellings(cls)
-    values, rest = parser(cls).parse_known_args([_canonical(word, known, cls.verb) for word in words])
+    values, rest = make_parser(cls).parse_known_args([_canonical(word, known, cls.verb) for word in words])
     if rest:
         raise UsageError(f"unexpected {rest[0]!r}: see bertwright {cls.verb} --help")
     return vars(values)
@@ -46,7 +46,7 @@ def spellings(cls: type[Settings]) -> dict[str, str]:
     return flags
 
 
-def parser(cls: type[Settings]) -> argparse.ArgumentParser:
+def make_parser(cls: type[Settings]) -> argparse.ArgumentParser:
     """An argparse parser of the flags as the help shows them, grouped as the settings classes are."""
     fields = cls.model_fields
     required = [f"{_flag(name)} {_metavar(field)} " for name, field in fields.items() if field.is_required()]

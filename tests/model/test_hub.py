@@ -78,27 +78,32 @@ def watch(event, arguments):
 sys.addaudithook(watch)
 from bertwright.errors import BertwrightError
 from bertwright.model.hub import resolve_model
-folder, error = "", ""
-try:
-    folder = str(resolve_model(sys.argv[1]))
-except BertwrightError as reason:
-    error = f"{type(reason).__name__}: {reason}"
+for name in sys.argv[1:]:
+    folder, error = "", ""
+    try:
+        folder = str(resolve_model(name))
+    except BertwrightError as reason:
+        error = f"{type(reason).__name__}: {reason}"
+    print(json.dumps([folder, error, sorted(set(addresses))]))
 assert "torch" not in sys.modules
-print(json.dumps([folder, error, sorted(set(addresses))]))
 """
 
 
-def resolve(name: str, home: Path, hub: Hub | None = None, **variables: str) -> Resolved:
+def resolve_all(names: list[str], home: Path, hub: Hub | None = None, **variables: str) -> list[Resolved]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "TRANSFORMERS_"))}
     clean |= {"HF_HOME": str(home), "HF_ENDPOINT": hub.endpoint if hub else "http://127.0.0.1:1", **variables}
     clean["PYTHONPATH"] = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)  # cwd is another
     done = subprocess.run(
-        [sys.executable, "-c", RESOLVE, name],
+        [sys.executable, "-c", RESOLVE, *names],
         env=clean, cwd=home.parent, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    folder, error, addresses = json.loads(done.stdout.splitlines()[-1])
-    return Resolved(Path(folder), error, addresses)
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+    return [Resolved(Path(folder), error, addresses) for folder, error, addresses in answers]
+
+
+def resolve(name: str, home: Path, hub: Hub | None = None, **variables: str) -> Resolved:
+    return resolve_all([name], home, hub, **variables)[0]
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -134,11 +139,11 @@ def test_a_short_name_follows_the_hubs_redirect(hub: Hub, home: Path):
 
 
 def test_offline_works_from_the_cache_and_opens_no_socket(hub: Hub, home: Path):
-    for name in ("bert-base-uncased", "someone/old"):
-        first = resolve(name, home, hub)
-        again = resolve(name, home, hub, HF_HUB_OFFLINE="1")
-        assert again.folder == first.folder
-        assert again.addresses == []
+    names = ["bert-base-uncased", "someone/old"]
+    first = resolve_all(names, home, hub)
+    again = resolve_all(names, home, hub, HF_HUB_OFFLINE="1")
+    assert [found.folder for found in again] == [found.folder for found in first]
+    assert again[-1].addresses == []
 
 
 def test_offline_without_the_cache_says_what_to_do(hub: Hub, home: Path):
@@ -152,33 +157,33 @@ def test_offline_without_the_cache_says_what_to_do(hub: Hub, home: Path):
 
 def test_no_connection_uses_the_cache_or_says_so(hub: Hub, home: Path):
     first = resolve("google-bert/bert-base-uncased", home, hub)
-    assert resolve("google-bert/bert-base-uncased", home).folder == first.folder
-    assert resolve("someone/old", home).error == (
+    cached, other = resolve_all(["google-bert/bert-base-uncased", "someone/old"], home)
+    assert cached.folder == first.folder
+    assert other.error == (
         "HubError: cannot get the model 'someone/old': http://127.0.0.1:1 cannot be reached, "
         f"and it is not in the cache {home}/hub; check the connection"
     )
 
 
 def test_a_token_opens_private_and_gated_models(hub: Hub, home: Path):
-    for name in ("someone/secret", "someone/gated"):
-        assert content(resolve(name, home, hub, HF_TOKEN=TOKEN).folder) == MODEL
+    for found in resolve_all(["someone/secret", "someone/gated"], home, hub, HF_TOKEN=TOKEN):
+        assert content(found.folder) == MODEL
     sent = {authorization for _, path, authorization in hub.requests if "/someone/" in path}
     assert sent == {f"Bearer {TOKEN}"}
 
 
 def test_refusals_say_what_to_do(hub: Hub, home: Path):
+    names = ["someone/nothing", "someone/secret", "someone/gated", "someone/dataset"]
     unknown = f"{hub.endpoint} has no such model, or a private one; check the name or set HF_TOKEN"
-    gated = f"its authors want your consent; give it at {hub.endpoint}/someone/gated and set HF_TOKEN"
-    for name, variables, reason in [
-        ("someone/nothing", {}, unknown),
-        ("someone/nothing", {"HF_TOKEN": TOKEN}, unknown),
-        ("someone/secret", {}, unknown),
-        ("someone/gated", {}, gated),
-    ]:
-        found = resolve(name, home, hub, **variables)
-        assert found.error == f"HubError: cannot get the model '{name}': {reason}"
-    dataset = resolve("someone/dataset", home, hub)
-    assert dataset.error == "HubError: cannot use the model 'someone/dataset': its repository has no config.json"
+    assert [found.error for found in resolve_all(names, home, hub)] == [
+        f"HubError: cannot get the model 'someone/nothing': {unknown}",
+        f"HubError: cannot get the model 'someone/secret': {unknown}",
+        "HubError: cannot get the model 'someone/gated': its authors want your consent; "
+        f"give it at {hub.endpoint}/someone/gated and set HF_TOKEN",
+        "HubError: cannot use the model 'someone/dataset': its repository has no config.json",
+    ]
+    known = resolve("someone/nothing", home, hub, HF_TOKEN=TOKEN)
+    assert known.error == f"HubError: cannot get the model 'someone/nothing': {unknown}"
 
 
 def test_a_hub_that_is_down_is_named_with_its_answer(hub: Hub, home: Path):
@@ -189,16 +194,16 @@ def test_a_hub_that_is_down_is_named_with_its_answer(hub: Hub, home: Path):
 
 
 def test_old_weights_are_fetched_only_where_there_are_no_safetensors(hub: Hub, home: Path):
-    found = resolve("someone/old", home, hub)
-    assert content(found.folder) == {name: data for name, data in OLD.items() if name != "flax_model.msgpack"}
-    sharded = resolve("someone/sharded", home, hub)
+    old, sharded = resolve_all(["someone/old", "someone/sharded"], home, hub)
+    assert content(old.folder) == {name: data for name, data in OLD.items() if name != "flax_model.msgpack"}
     assert content(sharded.folder) == hub.repositories["someone/sharded"].files
 
 
 def test_a_mistyped_name_is_asked_back(hub: Hub, home: Path):
     (home.parent / "my-model").mkdir()
-    assert resolve("tinny", home, hub).error.endswith("set HF_TOKEN; did you mean 'tiny'?")
-    assert resolve("my-modle", home, hub).error.endswith("set HF_TOKEN; did you mean 'my-model'?")
+    preset, folder = resolve_all(["tinny", "my-modle"], home, hub)
+    assert preset.error.endswith("set HF_TOKEN; did you mean 'tiny'?")
+    assert folder.error.endswith("set HF_TOKEN; did you mean 'my-model'?")
 
 
 # ---- what never asks the hub

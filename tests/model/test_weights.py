@@ -373,6 +373,7 @@ def test_transformers_loads_what_we_write(tmp_path: Path, state: Mapping[str, Te
 
 def test_what_we_write_we_read_in_float32(tmp_path: Path, state: Mapping[str, Tensor]):
     write_weights(tmp_path, {name: tensor.double() for name, tensor in state.items()})
+    assert_same(safetensors.torch.load_file(tmp_path / "model.safetensors"), state)
     found = read_weights(tmp_path, shapes(state))
     assert_same(found.tensors, state)
     assert found.describe() is None

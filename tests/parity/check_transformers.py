@@ -80,6 +80,13 @@ def assert_same_ids(
             np.testing.assert_array_equal(array, flat)
 
 
+def assert_same_tokenizer(tokenizer: WordPiece, other: WordPiece) -> None:
+    """Compare all they are made of; of a token in `vocab.txt`, transformers 5 drops white space at the end."""
+    for attribute in (*SETTINGS, "max_length"):
+        assert getattr(tokenizer, attribute) == getattr(other, attribute), attribute
+    assert [token.rstrip() for token in tokenizer.tokens] == [token.rstrip() for token in other.tokens]
+
+
 def without(folder: Path, *names: str) -> Path:
     """Copy a folder, but for these files."""
     copy = folder.with_name("-".join([folder.name, "without", *names]))
@@ -108,8 +115,7 @@ def check_both_ways(ours: WordPiece, folder: Path, texts: Sequence[str]) -> None
             assert_same_ids(ours, peer, texts, texts[::-1], 17)
         theirs = folder / f"theirs-{number}"
         peer.save_pretrained(theirs)
-        back = WordPiece.from_folder(theirs)
-        assert (back.fingerprint, back.max_length) == (ours.fingerprint, ours.max_length)
+        assert_same_tokenizer(WordPiece.from_folder(theirs), ours)
 
 
 def main() -> None:

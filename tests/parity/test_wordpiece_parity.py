@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bertwright.text.wordpiece import WordPiece
 
-CURIOUS_TEXTS = curious_texts(1_000)
+CURIOUS_TEXTS = curious_texts(300)
 CURIOUS_TOKENS = small_vocabulary(CURIOUS_TEXTS)
 ALL_SETTINGS = [
     dict(zip(SETTINGS, flags, strict=True)) for flags in product((True, False), (None, True, False), (True, False))
@@ -46,8 +46,9 @@ def test_ids_on_any_unicode(flags: dict[str, bool | None], rows: list[tuple[str,
     assert_same_ids(*both(**flags), texts, pairs, max_length)
 
 
-@pytest.mark.parametrize("flags", ALL_SETTINGS, ids=str)
+@pytest.mark.parametrize("flags", [ALL_SETTINGS[0], ALL_SETTINGS[6], ALL_SETTINGS[-1]], ids=str)
 def test_folders_of_either_side_serve_the_other(flags: dict[str, bool | None], tmp_path: Path):
+    """Uncased, cased, and unlike either; check_transformers.py, run by hand, takes every setting."""
     tokenizer = WordPiece.from_tokens(CURIOUS_TOKENS, **flags, max_length=99)
     check_both_ways(tokenizer, tmp_path, CURIOUS_TEXTS[:100])
 
@@ -79,6 +80,19 @@ def questions_and_contexts(folder: Path) -> list[list[str]]:
     return [[part["qas"][0]["question"] for part in paragraphs], [part["context"] for part in paragraphs]]
 
 
+READERS = {
+    "sst2": columns(0),
+    "cola": columns(-1),
+    "mrpc": columns(-2, -1),
+    "rte": columns(1, 2),
+    "stsb": columns(7, 8),
+    "goemotions": columns(0),
+    "chnsenticorp": columns(1),
+    "conll2003": sentences,
+    "squad": questions_and_contexts,
+}
+
+
 @pytest.fixture(scope="module")
 def published(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Both]:
     """Read one of Google's vocabularies with both libraries."""
@@ -96,42 +110,30 @@ def published(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    ("name", "read", "vocabulary", "rows"),  # rows: with headers, to see that none is left out
+    ("name", "vocabulary", "rows"),  # rows: headers too; to see that none is left out
     [
-        ("sst2", columns(0), "uncased", 9_613),
-        ("cola", columns(-1), "cased", 10_658),
-        ("mrpc", columns(-2, -1), "cased", 5_804),
-        ("rte", columns(1, 2), "uncased", 2_769),
-        ("stsb", columns(7, 8), "uncased", 8_631),
-        ("goemotions", columns(0), "uncased", 54_263),
-        ("chnsenticorp", columns(1), "chinese", 12_003),
-        ("conll2003", sentences, "cased", 22_137),
-        ("squad", questions_and_contexts, "cased", 886),
+        ("sst2", "uncased", 9_613),
+        ("cola", "cased", 10_658),
+        ("mrpc", "cased", 5_804),
+        ("rte", "uncased", 2_769),
+        ("stsb", "uncased", 8_631),
+        ("goemotions", "uncased", 54_263),
+        ("chnsenticorp", "chinese", 12_003),
+        ("conll2003", "cased", 22_137),
+        ("squad", "cased", 886),
     ],
 )
-def test_ids_on_every_row(
-    name: str,
-    read: Callable[[Path], list[list[str]]],
-    vocabulary: str,
-    rows: int,
-    data_dir: Path,
-    published: Callable[[str], Both],
-):
-    texts, pairs = (*read(data_dir / name), None)[:2]
-    assert len(texts) == rows
-    for max_length in (16, 128):
-        assert_same_ids(*published(vocabulary), texts, pairs, max_length)
+def test_ids_on_every_row(data_dir: Path, published: Callable[[str], Both], name: str, vocabulary: str, rows: int):
+    columns = READERS[name](data_dir / name)
+    assert len(columns[0]) == rows
+    texts, pairs = (*columns, None)[:2]
+    assert_same_ids(*published(vocabulary), texts, pairs, 128)
+    assert_same_ids(*published(vocabulary), texts[::8], pairs and pairs[::8], 16)
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("vocabulary", ["uncased", "cased", "chinese"])
 def test_published_vocabularies_go_both_ways(vocabulary: str, published: Callable[[str], Both], tmp_path: Path):
-    """Through transformers too, which from `vocab.txt` reads the Chinese one's U+2028 as an empty token."""
-    ours, peer = published(vocabulary)
-    peer.save_pretrained(tmp_path)
-    back = WordPiece.from_folder(tmp_path)
-    assert_same_ids(back, peer, CURIOUS_TEXTS, None, 128)
-    assert sum(token != other for token, other in zip(ours.tokens, back.tokens, strict=True)) in {0, 2}
-    ours.save(tmp_path)
-    assert WordPiece.from_folder(tmp_path).fingerprint == ours.fingerprint
-    assert_same_ids(ours, transformers.AutoTokenizer.from_pretrained(tmp_path), CURIOUS_TEXTS, None, 128)
+    """The Chinese one holds U+2028, which transformers 5 takes for an empty token."""
+    ours, _ = published(vocabulary)
+    check_both_ways(ours, tmp_path, CURIOUS_TEXTS)

@@ -108,6 +108,13 @@ def test_parquet_is_read_back(folder: Path, table: list[tuple[str, str, str]]) -
     assert [row.line for row in opened.read()] == list(range(1, len(table) + 1))
 
 
+def test_the_lines_of_a_json_list_are_those_where_its_objects_begin(tmp_path: Path) -> None:
+    content = '\n[\n {"text": "a",\n  "label": 1}, {"text": "b", "label": 2},\n\n {"text": "", "label": 3}\n]\n'
+    table = open_table(put(tmp_path / "t.json", content), skip_bad_rows=True)
+    assert [(row.text, row.line) for row in table.read()] == [("a", 3), ("b", 4)]
+    assert [(row.line, row.raw) for row in table.bad_rows] == [(6, '{"text": "", "label": 3}')]
+
+
 def test_a_table_is_read_anew_by_each_call_and_lazily(tmp_path: Path) -> None:
     table = open_table(put(tmp_path / "t.csv", "text,label\na,1\nb,2\nc,\n"))
     rows = table.read()
@@ -401,6 +408,11 @@ def test_columns_can_be_left_out_and_named(tmp_path: Path) -> None:
     assert list(table.read()) == [Row("The sailors.", None, "1", 1)]
     with pytest.raises(UsageError, match=r"--columns is for \.csv and \.tsv files"):
         open_table(put(tmp_path / "t.jsonl", '{"text": "a", "label": 1}'), columns=["text", "label"])
+
+
+def test_a_column_named_as_the_label_is_no_guess_for_the_text(tmp_path: Path) -> None:
+    path = put(tmp_path / "t.csv", "text,title\na,b\n")
+    assert triples(open_table(path, label_column="title")) == [("a", None, "b")]
 
 
 def test_naming_the_text_means_no_pair(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,6 @@ from bertwright.tasks.classification import (
 )
 from bertwright.tasks.labelled import LabelledRows, check_classes, check_known, split
 from bertwright.training.device import Compute, keep_freed_memory
-from bertwright.training.log import Log
 from bertwright.training.loop import Training
 from bertwright.training.optimizer import Optimizer, freeze
 from bertwright.training.progress import watching
@@ -92,7 +92,6 @@ class _Finetuning:
 
     def __init__(self, settings: FinetuneSettings, compute: Compute, folder: RunFolder) -> None:
         self.settings, self.compute, self.folder = settings, compute, folder
-        self.quarantine = folder.run / "bad_rows.jsonl"
         self.say = partial(say, quiet=settings.quiet)
 
     def result(self) -> Finetuned:
@@ -101,8 +100,9 @@ class _Finetuning:
             self.folder.clear()
         start = StartingPoint.find(self.settings.model, self.settings.vocab)
         self.folder.begin(self.settings, self._origin(start))
-        if self.folder.finished.exists():
+        if self.folder.finished:
             return self._already_finished()
+        self.folder.remove_leftovers()
         rows, validation = self._rows()
         labels = label_order(rows.labels)
         self._check(rows, validation, labels)
@@ -112,7 +112,7 @@ class _Finetuning:
         run = self._run(model, start, rows, validation)
         with closing(run.log):
             stopped_by = self._follow(run)
-        if stopped_by:
+        if stopped_by is not None:
             return self._stopped(run, stopped_by)
         run.load_best()
         return self._publish(run, model, config, start)
@@ -126,18 +126,23 @@ class _Finetuning:
         origins = {role: file_origin(path) for role, path in files.items() if path is not None}
         return {"model": start.origin(), **origins}
 
-    def _read(self, path: Path) -> LabelledRows:
-        table = table_of(path, self.settings, quarantine=self.quarantine, quiet=self.settings.quiet)
+    def _read(self, path: Path, role: str) -> LabelledRows:
+        quarantine = self._quarantine(role)
+        table = table_of(path, self.settings, quarantine=quarantine, quiet=self.settings.quiet)
         rows = LabelledRows.read(table)
-        say_counts(table, self.quarantine, quiet=self.settings.quiet)
+        say_counts(table, quarantine, quiet=self.settings.quiet)
         return rows
+
+    def _quarantine(self, role: str) -> Path:
+        """Where the unusable rows of a file go; a file of its own, as a pass without any removes it."""
+        return self.folder.run / f"bad_rows.{role}.jsonl"
 
     def _rows(self) -> tuple[LabelledRows, LabelledRows]:
         """Training and validation rows; the test file is only looked over for labels."""
-        rows = self._read(self.settings.train)
+        rows = self._read(self.settings.train, "train")
         check_classes(rows)
         if self.settings.validation is not None:
-            validation = self._read(self.settings.validation)
+            validation = self._read(self.settings.validation, "validation")
         else:
             rows, validation = split(rows, self.settings.validation_fraction, seed=self.settings.seed)
             self.say(
@@ -153,7 +158,7 @@ class _Finetuning:
         source = f"the training set ({rows.path})"
         check_known(validation, labels, source=source)
         if self.settings.test is not None:
-            check_known(self._read(self.settings.test), labels, source=source)
+            check_known(self._read(self.settings.test, "test"), labels, source=source)
         if self.settings.best_metric == "f1" and len(labels) != 2:
             raise UsageError(f"best_metric = f1 is for two labels, and there are {len(labels)}: use f1_macro")
         wanted = self.settings.positive_label
@@ -228,7 +233,7 @@ class _Finetuning:
 
     def _resumed(self, training: Training[LabelledBatch], evaluate: Any) -> Run[LabelledBatch]:
         """A run at its beginning, or where its newest whole snapshot stands."""
-        settings, run = self.settings, self.folder.run
+        settings = self.settings
         rhythm = Rhythm(
             log=settings.log_steps,
             evaluate=settings.eval_steps or training.order.steps_per_epoch,
@@ -236,20 +241,21 @@ class _Finetuning:
             metric=settings.best_metric,
             patience=settings.early_stopping_patience,
         )
-        snapshots = Snapshots(run / "snapshots", settings.keep_snapshots)
-        board = run / "tensorboard" if settings.tensorboard else None
-        snapshot = snapshots.newest_whole(warn)
-        if snapshot is None:
-            log = Log(run / "log.jsonl", tensorboard=board)
-            return Run(training, evaluate, rhythm, run, snapshots, log)
-        log = Log.resumed(run / "log.jsonl", snapshot.state()["log"], board)
-        resumed = Run(training, evaluate, rhythm, run, snapshots, log)
-        resumed.resume(snapshot)
-        self.say(f"going on from the snapshot of step {snapshot.step}")
-        return resumed
+        run = Run.open(
+            training,
+            evaluate,
+            rhythm,
+            self.folder.run,
+            Snapshots(self.folder.snapshots, settings.keep_snapshots),
+            tensorboard=settings.tensorboard,
+            refused=warn,
+        )
+        if run.standing.step:
+            self.say(f"going on from the snapshot of step {run.standing.step}")
+        return run
 
-    def _follow(self, run: Run[LabelledBatch]) -> str | None:
-        """Train; returns the name of the signal that ended it early, if one did."""
+    def _follow(self, run: Run[LabelledBatch]) -> Signals | None:
+        """Train; returns the signal that ended it early, if one did."""
         total = run.training.schedule.total_steps
         self.say(f"training {total} steps of {self.settings.batch_size} texts on {self.compute.describe()}")
         with (
@@ -257,15 +263,14 @@ class _Finetuning:
             watching(total, self.settings.best_metric, run.standing.step, quiet=self.settings.quiet) as watcher,
         ):
             finished = run.follow(watcher, wish)
-        return None if finished or wish.signal is None else wish.signal.name
+        return None if finished else wish.signal
 
-    def _stopped(self, run: Run[LabelledBatch], signal_name: str) -> Finetuned:
+    def _stopped(self, run: Run[LabelledBatch], signal: Signals) -> Finetuned:
         say(
-            f"stopped by {signal_name} after step {run.standing.step}; a snapshot is saved: "
+            f"stopped by {signal.name} after step {run.standing.step}; a snapshot is saved: "
             "the same command goes on from it"
         )
-        code = 128 + {"SIGINT": 2, "SIGTERM": 15}[signal_name]
-        return Finetuned(self.folder.output, {}, run.standing.best_step, signal_name, code)
+        return Finetuned(self.folder.output, {}, run.standing.best_step, signal.name, exit_code=128 + signal)
 
     def _publish(
         self, run: Run[LabelledBatch], model: SequenceClassifier, config: BertConfig, start: StartingPoint
@@ -283,9 +288,7 @@ class _Finetuning:
             self.folder.run / "metrics.json", {**metrics, "best_step": run.standing.best_step, "details": details}
         )
         write_file(output / "README.md", model_card(settings, config, metrics))
-        run.snapshots.remove()
-        write_json(self.folder.finished, self._certificate(run.standing.best_step))
-        (self.folder.run / "best.safetensors").unlink(missing_ok=True)
+        self.folder.finish(self._certificate(run.standing.best_step))
         for name, figures in metrics.items():
             say(f"{name}: " + "  ".join(f"{key} {value:.4f}" for key, value in figures.items()))
         say(f"model of step {run.standing.best_step} written to {output}")
@@ -294,7 +297,7 @@ class _Finetuning:
     def _test(self, output: Path) -> Measured:
         assert self.settings.test is not None
         predictor = Predictor(ModelFolder.open(output), self.compute)
-        table = table_of(self.settings.test, self.settings, quarantine=self.quarantine, quiet=True)
+        table = table_of(self.settings.test, self.settings, quarantine=self._quarantine("test"), quiet=True)
         return measure_file(
             predictor,
             table,
@@ -315,8 +318,11 @@ class _Finetuning:
         }
 
     def _already_finished(self) -> Finetuned:
+        self.folder.remove_spent()
         measured = read_json(self.folder.run / "metrics.json")
         assert isinstance(measured, dict)
         metrics = {split_: measured[split_] for split_ in ("validation", "test") if split_ in measured}
+        for name in self.folder.changed_since_finished():
+            warn(f"{self.folder.output / name} is not the file that the run wrote")
         say(f"{self.folder.output} is finished already: nothing to do (--overwrite starts anew)")
         return Finetuned(self.folder.output, metrics, measured["best_step"])

@@ -1,7 +1,7 @@
 """The output folder of a run: may it be used, does it hold a run to go on with, is that run the same?
 
-`OUT/run/settings.yaml` has the resolved settings, `data.json` the hashes of what the run began with, and
-`finished.json` is there once the model folder is whole.
+`OUT/run/settings.yaml` has the resolved settings, `data.json` the hashes of what the run began with, `snapshots` what
+it goes on from, and `finished.json` is there once the model folder is whole.
 """
 
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from bertwright.errors import UsageError
-from bertwright.files import read_json, sha256_file, write_file, write_json
-from bertwright.settings import FinetuneSettings
-from bertwright.settings.yaml_file import read_yaml
+from bertwright.errors import BertwrightError, DataError, SnapshotError, UsageError
+from bertwright.files import make_folder, read_json, remove_leftovers, sha256_file, write_file, write_json
+from bertwright.settings import Settings
+from bertwright.training.run import BEST
 
-_LOCK = "lock"
+_LOCK, _SETTINGS, _ORIGIN, _FINISHED = "lock", "settings.yaml", "data.json", "finished.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,69 +30,118 @@ class RunFolder:
         return self.output / "run"
 
     @property
-    def finished(self) -> Path:
-        """There once the model folder is whole."""
-        return self.run / "finished.json"
+    def snapshots(self) -> Path:
+        """Where a run that is not finished keeps what it goes on from."""
+        return self.run / "snapshots"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the model folder is whole."""
+        return (self.run / _FINISHED).exists()
 
     def prepare(self, *, overwrite: bool) -> None:
         """Make the folder, or see that what is in it may be used.
 
         Raises:
             UsageError: It holds something that is not a run of ours.
+            BertwrightError: It cannot be made.
         """
-        if self.output.is_dir() and any(self.output.iterdir()) and not self.run.is_dir() and not overwrite:
-            raise UsageError(
-                f"{self.output} is not empty and holds no run: choose another --output-dir, or pass --overwrite to "
-                "write the model into it"
-            )
-        self.run.mkdir(parents=True, exist_ok=True)
+        if not any((self.run / name).exists() for name in (_LOCK, _SETTINGS)):
+            if _entries(self.run):
+                raise UsageError(f"{self.run} is not empty and holds no run of bertwright: choose another --output-dir")
+            if _entries(self.output) - {self.run} and not overwrite:
+                raise UsageError(
+                    f"{self.output} is not empty and holds no run: choose another --output-dir, or pass --overwrite "
+                    "to write the model into it"
+                )
+        make_folder(self.run)
 
     def clear(self) -> None:
-        """Remove the run that is there, but for the lock that we hold."""
-        for path in self.run.iterdir():
-            if path.name == _LOCK:
-                continue
-            if path.is_dir():
-                rmtree(path)
-            else:
-                path.unlink()
+        """Remove the run that is there, but for the lock that we hold.
 
-    def begin(self, settings: FinetuneSettings, origin: Mapping[str, Any]) -> None:
+        Killed at any instant, this leaves a finished run, one to go on with under its own settings, or none.
+        """
+        first, *last = (self.run / name for name in (_FINISHED, _ORIGIN, _SETTINGS))
+        for path in (first, *(_entries(self.run) - {first, *last, self.run / _LOCK}), *last):
+            _remove(path)
+
+    def begin(self, settings: Settings, origin: Mapping[str, Any]) -> None:
         """Write down what the run begins with, or check that the run that is there began with the same.
+
+        A run without a snapshot has nothing to lose: it begins again, with whatever was corrected since.
 
         Raises:
             UsageError: A setting or a file has changed since; the text names each with both values.
+            SnapshotError: What the run began with cannot be read.
         """
-        settings_file, origin_file = self.run / "settings.yaml", self.run / "data.json"
-        if not (settings_file.exists() and origin_file.exists()):
-            write_json(origin_file, origin)
-            write_file(settings_file, settings.to_yaml())
+        if not (self.finished or _entries(self.snapshots)):
+            write_json(self.run / _ORIGIN, origin)
+            write_file(self.run / _SETTINGS, settings.to_yaml())
             return
-        changed = _differences(settings_file, settings) + _changed_files(read_json(origin_file), origin)
+        try:
+            before = type(settings).from_file(self.run / _SETTINGS, {})
+            changed = _differences(before, settings) + _changed_files(self.run / _ORIGIN, origin)
+        except BertwrightError as error:
+            raise SnapshotError(
+                f"{error}; so nobody knows what the run in {self.output} began with: choose another --output-dir, or "
+                "start anew with --overwrite"
+            ) from error
         if changed:
             raise UsageError(
                 f"{self.output} holds a run with other settings: {'; '.join(changed)}; go on with the old ones, "
                 "choose another --output-dir, or start anew with --overwrite"
             )
 
+    def remove_leftovers(self) -> None:
+        """Remove what processes that were killed did not finish writing."""
+        remove_leftovers(self.output)
+        remove_leftovers(self.run)
 
-def _differences(settings_file: Path, settings: FinetuneSettings) -> list[str]:
-    before = {name: value for name, value, _ in read_yaml(settings_file)}
-    now = settings.model_dump(mode="json")
-    fixed = now.keys() - settings.free_on_resume()
+    def finish(self, certificate: Mapping[str, object]) -> None:
+        """Mark the model folder as whole; `certificate` has the hashes of its files as `sha256`."""
+        write_json(self.run / _FINISHED, certificate)
+        self.remove_spent()
+
+    def changed_since_finished(self) -> list[str]:
+        """Names of model files that are missing, or are not those of the certificate."""
+        certificate = read_json(self.run / _FINISHED)
+        hashes = certificate.get("sha256") if isinstance(certificate, dict) else None
+        if not isinstance(hashes, dict):
+            raise DataError(f"{self.run / _FINISHED} holds no hashes: start anew with --overwrite")
+        files = {name: self.output / name for name in hashes}
+        return [name for name, path in files.items() if not path.is_file() or sha256_file(path) != hashes[name]]
+
+    def remove_spent(self) -> None:
+        """Remove what a finished run no longer needs."""
+        _remove(self.snapshots)
+        _remove(self.run / BEST)
+
+
+def _entries(folder: Path) -> set[Path]:
+    return set(folder.iterdir()) if folder.is_dir() else set()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _differences(before: Settings, now: Settings) -> list[str]:
+    old, new = before.model_dump(mode="json"), now.model_dump(mode="json")
+    fixed = (name for name in new if name not in now.free_on_resume())
+    return [f"{name} was {old[name]}, now {new[name]}" for name in fixed if old[name] != new[name]]
+
+
+def _changed_files(path: Path, now: Mapping[str, Any]) -> list[str]:
+    before = read_json(path)
+    if not (isinstance(before, dict) and all(isinstance(entry, dict) for entry in before.values())):
+        raise DataError(f"{path} does not hold the hashes of files")
     return [
-        f"{name} was {before.get(name)}, now {now[name]}"
-        for name in now
-        if name in fixed and before.get(name) != now[name]
-    ]
-
-
-def _changed_files(before: object, now: Mapping[str, Any]) -> list[str]:
-    assert isinstance(before, dict)
-    return [
-        f"{role} ({now[role]['path']}) has other content now"
-        for role in now
-        if role in before and before[role]["sha256"] != now[role]["sha256"]
+        f"{role} ({entry['path']}) has other content now"
+        for role, entry in now.items()
+        if role in before and before[role].get("sha256") != entry["sha256"]
     ]
 
 

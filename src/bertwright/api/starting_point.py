@@ -44,11 +44,14 @@ class StartingPoint:
         return cls(folder.config, folder.tokenizer, folder)
 
     def origin(self) -> dict[str, str]:
-        """Where it lies, and a hash of all that decides the weights at the start."""
+        """Where it lies, and hashes of all that decides the start: config, weights and vocabulary."""
+        fingerprint = self.tokenizer.fingerprint
         if self.folder is None:
-            return {"path": "random weights", "sha256": self.tokenizer.fingerprint}
-        files = sorted(path for pattern in ("*.safetensors", "*.bin") for path in self.folder.path.glob(pattern))
-        return {"path": str(self.folder.path), "sha256": " ".join(sha256_file(path)[:16] for path in files)}
+            return {"path": "random weights", "sha256": fingerprint}
+        patterns = ("config.json", "*.safetensors", "*.bin")
+        files = sorted(path for pattern in patterns for path in self.folder.path.glob(pattern))
+        hashes = [sha256_file(path) for path in files] + [fingerprint]
+        return {"path": str(self.folder.path), "sha256": " ".join(digits[:16] for digits in hashes)}
 
     def classifier(
         self, labels: tuple[str, ...], *, dropout: float | None, seed: int

@@ -25,7 +25,7 @@ from bertwright.model.dropout import Dropout
 class Spans:
     """Where the sequences lie in a flat tensor: `cu_seqlens` (int32) and the longest length."""
 
-    cu_seqlens: Int[Tensor, " B+1"]
+    cu_seqlens: Int[Tensor, " boundaries"]
     longest: int
 
     @property
@@ -97,7 +97,8 @@ class Padded:
         self.keys = _Block(keys, heads)
         self.queries = self.keys if queries is keys else _Block(queries, heads)
         self.heads = heads
-        # Padded keys get weight 0 exactly, so that what lies there never matters.
+        # Padded keys get weight 0 exactly, so that what lies there never matters: a copy of the batch's first
+        # token, as finite as that is.
         self.bias = None if self.keys.filled.all() else self._bias()
 
     def _bias(self) -> Float[Tensor, "BN 1 S"]:

@@ -60,10 +60,10 @@ class SelfAttention(nn.Module):
         self, read: Float[Tensor, "Q H"], x: Float[Tensor, "T H"], attend: Kernel, dropout: Dropout
     ) -> Float[Tensor, "Q H"]:
         """What the tokens of `read` gather from all tokens `x` of their sequences."""
-        q, k, v = (
-            projected.view(len(projected), self.heads, -1)
-            for projected in (self.query(read), self.key(x), self.value(x))
-        )
+        states = x.to(_compute_type(x))  # once: autocast would cast it for each of the three
+        asked = states if read is x else read
+        projected = (self.query(asked), self.key(states), self.value(states))
+        q, k, v = (rows.unflatten(1, (self.heads, -1)) for rows in projected)
         return attend(q, k, v, dropout, self.dropout).flatten(1)
 
 

@@ -26,7 +26,7 @@ class FlatTokens:
     ids: Int[Tensor, " T"]
     segments: Int[Tensor, " T"]
     positions: Int[Tensor, " T"]
-    cu_seqlens: Int[Tensor, " B+1"]
+    cu_seqlens: Int[Tensor, " boundaries"]
     max_seqlen: int
 
     @property

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from torch import Tensor, nn
 
 from bertwright.errors import ModelFolderError
-from bertwright.files import write_json
+from bertwright.files import make_folder, write_json
 from bertwright.model.config import BertConfig
 from bertwright.model.weights import WeightsFound, read_weights, write_weights
 from bertwright.text.wordpiece import WordPiece
@@ -78,12 +78,13 @@ def write_model_folder(
     *,
     weights_format: Literal["safetensors", "bin"] = "safetensors",
 ) -> None:
-    """Write config, weights and tokenizer, each file whole.
+    """Write config, weights and tokenizer, each file whole; the config comes last, as without it no folder is a model.
 
     Raises:
         BertwrightError: The disk is full, or the folder cannot be written.
     """
-    path.mkdir(parents=True, exist_ok=True)
+    make_folder(path)
+    (path / CONFIG).unlink(missing_ok=True)  # or a half-written folder could pass for the model that was there
     tokenizer.save(path)
     write_weights(path, model.state_dict(), weights_format=weights_format)
     write_json(path / CONFIG, config.to_dict(model.architecture))

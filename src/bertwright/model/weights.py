@@ -121,6 +121,8 @@ def write_weights(
         buffer = io.BytesIO()
         torch.save(stored, buffer)
         write_file(folder / BIN, buffer.getvalue())
+    else:
+        (folder / BIN).unlink(missing_ok=True)  # it would hold other weights than these
 
 
 def _weight_files(folder: Path) -> list[Path]:

@@ -126,7 +126,7 @@ class FinetuneSettings(TrainingSettings, RecordSettings, TableSettings, DeviceSe
     """A BERT folder, a hub name, or a size preset (tiny, mini, small, medium, base, large)."""
     train: Annotated[Path, Spelled("train_file")]
     """Labelled file to learn from: .csv .tsv .jsonl .parquet, or .gz of these."""
-    output_dir: Path
+    output_dir: Annotated[Path, Free]
     """Folder for the model; run/ inside it tells how it came about."""
     validation: Annotated[Path | None, Spelled("validation_file", "dev")] = None
     """Labelled file to choose the best model by; split off --train when not given."""

@@ -47,7 +47,7 @@ def _entries(loader: yaml.SafeLoader, path: Path) -> list[Entry]:
     if root is None:
         return []
     if not isinstance(root, yaml.MappingNode):
-        raise UsageError(f"{path}: should hold `name: value` lines, found a {root.tag.rpartition(':')[2]}")
+        raise UsageError(f"{path}: should hold `name: value` lines, found {root.tag.rpartition(':')[2]}")
     entries = []
     for key_node, value_node in root.value:
         key, place = loader.construct_object(key_node), f"{path}:{key_node.start_mark.line + 1}"
@@ -59,4 +59,15 @@ def _entries(loader: yaml.SafeLoader, path: Path) -> list[Entry]:
 
 def to_yaml(values: Mapping[str, object]) -> str:
     """`name: value` lines, in the order given, that `read_yaml` reads back."""
-    return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
+    return yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Escapes whatever does not print: PyYAML would write some line breaks (U+0085) as they are and lose them."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _represent_text)

@@ -77,14 +77,14 @@ class Classification:
         positive: str | None = None,
     ) -> None:
         self.labels = tuple(labels)
-        self.weights = None if weights is None else torch.tensor(weights, dtype=torch.float32)
+        self.weights = None if weights is None else torch.tensor(weights, dtype=torch.float64)
         self.smoothing = smoothing
         self.positive = positive
 
     def losses(self, model: nn.Module, batch: LabelledBatch) -> Mapping[str, Tensor]:
         """Sum of the weighted, smoothed cross-entropies of the batch."""
-        weights = None if self.weights is None else self.weights.to(batch.labels.device)
         logits = self.outputs(model, batch)
+        weights = None if self.weights is None else self.weights.to(logits)
         return {
             "loss": functional.cross_entropy(
                 logits, batch.labels, weights, reduction="sum", label_smoothing=self.smoothing
@@ -98,9 +98,9 @@ class Classification:
         return {"loss": float(self.weights[batch.labels.cpu()].sum())}
 
     def outputs(self, model: nn.Module, batch: Batch) -> Float[Tensor, "B C"]:
-        """Logits, in fp32 whatever the precision of the model."""
+        """Logits, in fp32 at least, whatever the precision of the model."""
         logits: Tensor = model(batch.tokens)
-        return logits.float()
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def tally(self) -> "ClassificationTally":
         """An empty tally."""

@@ -30,6 +30,12 @@ def place(path: Path, line: int | None = None) -> str:
     return name if line is None else f"{name}:{line}"
 
 
+def one_line(error: Exception) -> str:
+    """Return the text of another library's error on one line, escaped when it holds bytes of the file."""
+    text = " ".join(str(error).split())
+    return text if text.isprintable() else repr(text)
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'label'?`, or nothing when no known name is close; case does not count."""
     by_folded = {candidate.casefold(): candidate for candidate in known}

@@ -7,13 +7,14 @@ files are in `delimited.py`. Knows nothing of what the columns mean: texts, labe
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from bertwright.errors import DataError
-from bertwright.text.complaints import place
+from bertwright.text.complaints import one_line, place
 from bertwright.text.lines import LONGEST_LINE, Lines, without_ending
 
 HEAD = 100
@@ -111,11 +112,12 @@ class Parquet:
     def records(self, names: Sequence[str]) -> Iterator[Record]:
         """Yield one record a row, counted from 1."""
         number = 0
-        for batch in _parquet_batches(self.path, names):
-            columns = [batch.column(batch.schema.get_field_index(name)) for name in names]
-            for row in range(batch.num_rows):
-                number += 1
-                yield Record(number, None, tuple(_parquet_value(column[row]) for column in columns))
+        with _parquet_file(self.path) as file:
+            for batch in file.iter_batches(batch_size=1024, columns=list(names)):
+                columns = [batch.column(batch.schema.get_field_index(name)) for name in names]
+                for row in range(batch.num_rows):
+                    number += 1
+                    yield Record(number, None, tuple(_parquet_value(column[row]) for column in columns))
 
 
 def open_json(path: Path, lines: Lines) -> JsonList | JsonLines:
@@ -145,30 +147,22 @@ def open_parquet(path: Path) -> Parquet:
     Raises:
         DataError: It is not a Parquet file, or a damaged one.
     """
+    with _parquet_file(path) as file:
+        return Parquet(path, tuple(file.schema_arrow.names))
+
+
+@contextmanager
+def _parquet_file(path: Path) -> Iterator[Any]:
+    """Open a Parquet file; damage is a DataError, whether it shows now or while the file is read."""
     import pyarrow
     import pyarrow.parquet
 
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            return Parquet(path, tuple(file.schema_arrow.names))
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(_damaged(path, error)) from error
-
-
-def _parquet_batches(path: Path, names: Sequence[str]) -> Iterator[Any]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=1024, columns=list(names))
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(_damaged(path, error)) from error
-
-
-def _damaged(path: Path, error: Exception) -> str:
-    reason = " ".join(str(error).split())
-    return f"{place(path)}: not a whole Parquet file ({reason}); fetch or write it again"
+            yield file
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = one_line(error)
+        raise DataError(f"{place(path)}: not a whole Parquet file ({reason}); fetch or write it again") from error
 
 
 def _parquet_value(cell: Any) -> object:

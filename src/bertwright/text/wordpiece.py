@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from jaxtyping import Bool, Int32, Int64, UInt8
+from jaxtyping import Bool, Int, Int32, Int64, UInt8
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from bertwright.errors import DataError, UsageError
@@ -131,7 +131,9 @@ class WordPiece:
         chinese_characters: bool = True,
         max_length: int = DEFAULT_MAX_LENGTH,
     ) -> Self:
-        """Learn a vocabulary of at most `size` tokens from texts; the same texts always give the same one.
+        """Learn a vocabulary of at most `size` tokens from texts.
+
+        The same texts give the same one, whatever the machine; another release of tokenizers may not.
 
         Raises:
             UsageError: The texts have more different characters than `size` has room for.
@@ -290,7 +292,7 @@ def _longest_first(lengths: Sequence[np.ndarray], room: int) -> list[np.ndarray]
     return [first_kept, np.minimum(second, room - first_kept)]
 
 
-def _boundaries(lengths: np.ndarray) -> Int64[np.ndarray, " B+1"]:
+def _boundaries(lengths: Int[np.ndarray, " B"]) -> Int64[np.ndarray, " B+1"]:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
 

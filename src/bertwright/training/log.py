@@ -2,16 +2,18 @@
 
 A line of training has the keys `step, epoch, loss, learning_rate, grad_norm, tokens_per_second, examples_per_second,
 seconds`; one of evaluation has `step, epoch, split` and the metrics. The log belongs to the run's state: a
-snapshot knows how long it was, and going on cuts off what came after, so that no step is logged twice.
+snapshot has a copy of it, and going on begins with that copy, so that no step is missing and none is logged twice.
 """
 
 import json
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bertwright.errors import BertwrightError
+from bertwright.files import write_file
 from bertwright.training.loop import Step
 
 
@@ -52,22 +54,29 @@ class Window:
 
 
 class Log:
-    """The log file of a run, cut to `length` bytes before anything is added.
+    """The log file of a run.
 
     Args:
-        path: The file.
-        length: Bytes of it that belong to the run's state so far.
-        window: Sums since its last line.
+        path: The file; what is in it is replaced.
+        content: The lines so far.
+        window: Sums since the last of them.
         tensorboard: Folder for TensorBoard events, if they are wanted.
+        step: Steps done; TensorBoard hides what an earlier process told of later ones.
     """
 
-    def __init__(self, path: Path, length: int = 0, window: Window | None = None, tensorboard: Path | None = None):
-        self.window = window or Window()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
-            file.truncate(length)
+    def __init__(
+        self,
+        path: Path,
+        content: bytes = b"",
+        window: Window | None = None,
+        *,
+        tensorboard: Path | None = None,
+        step: int = 0,
+    ) -> None:
+        self.path, self.window = path, window or Window()
+        write_file(path, content)
         self._file = path.open("a", encoding="utf-8")
-        self._board = _board(tensorboard) if tensorboard else None
+        self._board = _board(tensorboard, step + 1) if tensorboard else None
 
     def training(self, last: Step) -> dict[str, float]:
         """Write the line of the steps since the last one; returns it."""
@@ -80,31 +89,25 @@ class Log:
         self._write({"step": step.step, "epoch": round(step.epoch, 6), "split": split, **metrics}, split)
 
     def _write(self, line: Mapping[str, Any], group: str) -> None:
-        self._file.write(json.dumps(line, allow_nan=False) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(line, allow_nan=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise BertwrightError(f"cannot write {self.path}: {error.strerror or error}") from error
         if self._board is not None:
             for name, value in line.items():
                 if isinstance(value, float):
                     self._board.add_scalar(f"{group}/{name}", value, line["step"])
 
-    def state(self) -> dict[str, object]:
-        """What `resumed` needs; everything up to here is on the disk when this returns."""
-        os.fsync(self._file.fileno())
-        return {"length": self._file.tell(), "window": asdict(self.window)}
-
-    @classmethod
-    def resumed(cls, path: Path, state: Mapping[str, Any], tensorboard: Path | None = None) -> "Log":
-        """The log as it was when `state` was taken."""
-        return cls(path, state["length"], Window(**state["window"]), tensorboard)
-
     def close(self) -> None:
         """Close the file and the TensorBoard writer."""
-        self._file.close()
+        with suppress(OSError):  # a line that could not be written was an error then
+            self._file.close()
         if self._board is not None:
             self._board.close()
 
 
-def _board(folder: Path):  # type: ignore[no-untyped-def]  # tensorboard is an extra
+def _board(folder: Path, next_step: int):  # type: ignore[no-untyped-def]  # tensorboard is an extra
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder))
+    return SummaryWriter(str(folder), purge_step=next_step)

@@ -3,23 +3,25 @@
 Fine-tuning and pre-training are followed by the same function. Knows no task and no table.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Protocol
+from typing import Generic, Protocol, Self
 
 import safetensors.torch
 from torch import Tensor
 
+from bertwright.errors import SnapshotError
 from bertwright.files import write_file
 from bertwright.tasks.task import BatchT
-from bertwright.training.log import Log
+from bertwright.training.log import Log, Window
 from bertwright.training.loop import Step, Training
 from bertwright.training.signals import StopWish
-from bertwright.training.snapshot import Snapshot, Snapshots, link_or_copy
+from bertwright.training.snapshot import Snapshot, Snapshots
 
-BEST = "best.safetensors"
+BEST, LOG = "best.safetensors", "log.jsonl"
 
 
 @dataclass(slots=True)
@@ -30,12 +32,14 @@ class Standing:
         step: Optimizer steps done.
         best_metrics: Validation figures of the best model so far.
         best_step: The step that it is from.
+        best_sha256: Hash of the file that holds it.
         without_gain: Evaluations in a row without a better one.
     """
 
     step: int = 0
     best_metrics: dict[str, float] = field(default_factory=dict)
     best_step: int = 0
+    best_sha256: str = ""
     without_gain: int = 0
 
 
@@ -86,6 +90,33 @@ class Run(Generic[BatchT]):
     log: Log
     standing: Standing = field(default_factory=Standing)
 
+    @classmethod
+    def open(
+        cls,
+        training: Training[BatchT],
+        evaluate: Callable[[], dict[str, float]],
+        rhythm: Rhythm,
+        folder: Path,
+        snapshots: Snapshots,
+        *,
+        tensorboard: bool = False,
+        refused: Callable[[str], None],
+    ) -> Self:
+        """A run at its beginning, or where its newest whole snapshot stands; `refused` hears of damaged ones."""
+        board = folder / "tensorboard" if tensorboard else None
+        snapshot = snapshots.newest_whole(refused)
+        if snapshot is None:
+            return cls(training, evaluate, rhythm, folder, snapshots, Log(folder / LOG, tensorboard=board))
+        state = snapshot.state()
+        standing = Standing(**state["standing"])
+        training.model.load_state_dict(snapshot.tensors("model"))
+        training.optimizer.load_state(snapshot.tensors("optimizer"), standing.step)
+        if standing.best_metrics:
+            write_file(folder / BEST, snapshot.file(BEST))
+        window = Window(**state["window"])
+        log = Log(folder / LOG, snapshot.file(LOG), window, tensorboard=board, step=standing.step)
+        return cls(training, evaluate, rhythm, folder, snapshots, log, standing)
+
     def follow(self, watcher: Watcher, wish: StopWish) -> bool:
         """Train to the end, or until somebody asks to stop or the patience is at its end.
 
@@ -104,13 +135,13 @@ class Run(Generic[BatchT]):
                 watcher.line(self.log.training(step))
             if step.step % self.rhythm.evaluate == 0 or step.step == total:
                 self._evaluate(step, watcher)
-            ends = self._out_of_patience() or step.step == total
-            if step.step % self.rhythm.save == 0 or (wish.signal and not ends):
+            stops = wish.signal is not None  # asked once: a signal may come at any instant
+            if stops or step.step % self.rhythm.save == 0:
                 watcher.saved(self._save())
-            if ends:
-                return True
-            if wish.signal:
+            if stops:
                 return False
+            if self._out_of_patience():
+                return True
             began = time.perf_counter()
         return True
 
@@ -119,11 +150,16 @@ class Run(Generic[BatchT]):
         self.log.evaluation(step, "validation", metrics)
         best = _better(metrics, self.standing.best_metrics, self.rhythm.metric)
         if best:
-            weights = {name: tensor.contiguous() for name, tensor in self._weights().items()}
-            write_file(self.folder / BEST, safetensors.torch.save(weights))
-            self.standing.best_metrics, self.standing.best_step = metrics, step.step
+            self._keep(step, metrics)
         self.standing.without_gain = 0 if best else self.standing.without_gain + 1
         watcher.evaluated(step, metrics, best=best)
+
+    def _keep(self, step: Step, metrics: dict[str, float]) -> None:
+        """Keep the weights as the best so far."""
+        data = safetensors.torch.save({name: tensor.contiguous() for name, tensor in self._weights().items()})
+        write_file(self.folder / BEST, data)
+        self.standing.best_metrics, self.standing.best_step = metrics, step.step
+        self.standing.best_sha256 = hashlib.sha256(data).hexdigest()
 
     def _out_of_patience(self) -> bool:
         patience = self.rhythm.patience
@@ -133,27 +169,28 @@ class Run(Generic[BatchT]):
         return {name: tensor.detach() for name, tensor in self.training.model.state_dict().items()}
 
     def _save(self) -> Snapshot:
-        best = self.folder / BEST
+        attached = [self.log.path, self.folder / BEST] if self.standing.best_metrics else [self.log.path]
         return self.snapshots.publish(
             self.standing.step,
-            {"standing": asdict(self.standing), "log": self.log.state()},
+            {"standing": asdict(self.standing), "window": asdict(self.log.window)},
             {"model": self._weights(), "optimizer": self.training.optimizer.state()},
-            attached=best if self.standing.best_metrics else None,
+            attached,
         )
 
-    def resume(self, snapshot: Snapshot) -> None:
-        """Stand where the snapshot was taken; the log is the caller's to reopen."""
-        state: dict[str, Any] = snapshot.state()
-        self.standing = Standing(**state["standing"])
-        self.training.model.load_state_dict(snapshot.tensors("model"))
-        self.training.optimizer.load_state(snapshot.tensors("optimizer"), self.standing.step)
-        (self.folder / BEST).unlink(missing_ok=True)
-        if best := snapshot.file(BEST):
-            link_or_copy(best, self.folder / BEST)
-
     def load_best(self) -> None:
-        """Put the best weights into the model."""
-        self.training.model.load_state_dict(safetensors.torch.load((self.folder / BEST).read_bytes()))
+        """Put the best weights into the model.
+
+        Raises:
+            SnapshotError: The file that holds them is not as it was written.
+        """
+        path = self.folder / BEST
+        data = path.read_bytes() if path.exists() else b""
+        if hashlib.sha256(data).hexdigest() != self.standing.best_sha256:
+            raise SnapshotError(
+                f"{path} is not as it was written after step {self.standing.best_step}: run the same command again, "
+                "which goes on from the newest whole snapshot"
+            )
+        self.training.model.load_state_dict(safetensors.torch.load(data))
 
 
 def _better(new: Mapping[str, float], old: Mapping[str, float], metric: str) -> bool:

@@ -1,14 +1,14 @@
 """Snapshots: everything a run needs to go on as if it had never stopped, published whole.
 
-A snapshot is a folder `step-00000120` with the model's weights, the optimizer's moments, the best weights so far, the
-run's state as JSON, and a manifest with the SHA-256 of each. It appears under its name only when all of it is on the
-disk, and what does not match its manifest is refused by name. There is no random state to save: order, masks and
-dropout are pure functions of (seed, step). No pickle. Knows nothing of models or tasks.
+A snapshot is a folder `step-00000120` with the model's weights, the optimizer's moments, the run's state as JSON,
+copies of the run's own files (the log, the best weights so far), and a manifest with the SHA-256 of each. It appears
+under its name only when all of it is on the disk, and what does not match its manifest is refused by name. No two
+snapshots share a file, so that one damaged sector spoils one of them. There is no random state to save: order, masks
+and dropout are pure functions of (seed, step). No pickle. Knows nothing of models or tasks.
 """
 
-import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,15 @@ import safetensors.torch
 from torch import Tensor
 
 from bertwright.errors import SnapshotError
-from bertwright.files import damage, publish_folder, read_json, remove_leftovers, write_json, write_manifest
+from bertwright.files import (
+    damage,
+    make_folder,
+    publish_folder,
+    read_json,
+    remove_leftovers,
+    write_json,
+    write_manifest,
+)
 
 _PREFIX = "step-"
 _STATE = "state.json"
@@ -44,10 +52,9 @@ class Snapshot:
         """The tensors of one file (`model`, `optimizer`), copied into memory."""
         return safetensors.torch.load((self.folder / f"{name}.safetensors").read_bytes())
 
-    def file(self, name: str) -> Path | None:
-        """The path of an attached file, where there is one."""
-        path = self.folder / name
-        return path if path.exists() else None
+    def file(self, name: str) -> bytes:
+        """The content of an attached file."""
+        return (self.folder / name).read_bytes()
 
 
 class Snapshots:
@@ -66,7 +73,7 @@ class Snapshots:
         step: int,
         state: Mapping[str, object],
         tensors: Mapping[str, Mapping[str, Tensor]],
-        attached: Path | None = None,
+        attached: Iterable[Path] = (),
     ) -> Snapshot:
         """Write the snapshot of a step, then remove the oldest beyond `keep`.
 
@@ -74,10 +81,12 @@ class Snapshots:
             step: Optimizer steps done.
             state: JSON values.
             tensors: File name (without suffix) → its tensors.
-            attached: A file to take along, by a hard link where the file system has them. It must be one that
-                is replaced, never changed in place.
+            attached: Files to take copies of.
+
+        Raises:
+            BertwrightError: The disk is full, or the folder cannot be written; the snapshots before are unchanged.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         final = self.folder / f"{_PREFIX}{step:08d}"
         if final.exists():  # refused when the run went on, or it would not be written again
             shutil.rmtree(final)
@@ -85,38 +94,35 @@ class Snapshots:
             for name, values in tensors.items():
                 data = safetensors.torch.save({key: value.detach().contiguous() for key, value in values.items()})
                 (folder / f"{name}.safetensors").write_bytes(data)
-            if attached is not None:
-                link_or_copy(attached, folder / attached.name)
+            for path in attached:
+                shutil.copyfile(path, folder / path.name)
             write_json(folder / _STATE, state)
             write_manifest(folder, {"step": step})
-        for old in self._all()[: -self.keep]:
-            shutil.rmtree(old.folder)
+        self._prune(step)
         return Snapshot(final)
+
+    def _prune(self, step: int) -> None:
+        """Keep the newest up to `step`; one of a later step was refused when the run went on, and goes too."""
+        kept = [snapshot for snapshot in self._all() if snapshot.step <= step][-self.keep :]
+        for snapshot in self._all():
+            if snapshot not in kept:
+                shutil.rmtree(snapshot.folder)
 
     def newest_whole(self, refused: Callable[[str], None]) -> Snapshot | None:
         """The newest snapshot that matches its manifest; `refused` is told why each newer one was passed over."""
         if self.folder.is_dir():
             remove_leftovers(self.folder)
+        reason = None
         for snapshot in reversed(self._all()):
             reason = damage(snapshot.folder)
             if reason is None:
                 return snapshot
             refused(f"snapshot {snapshot.folder.name} is damaged and not used: {reason}")
+        if reason is not None:
+            refused("no snapshot is whole: the run starts from its beginning")
         return None
-
-    def remove(self) -> None:
-        """Remove all: the run is finished, and its model folder holds what counts."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _all(self) -> list[Snapshot]:
         folders = self.folder.glob(f"{_PREFIX}*") if self.folder.is_dir() else ()
         found = [Snapshot(folder) for folder in folders if folder.name.removeprefix(_PREFIX).isdecimal()]
         return sorted(found, key=lambda snapshot: snapshot.step)
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """Make `target` the same file as `source`, or a copy where the file system has no hard links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

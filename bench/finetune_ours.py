@@ -1,0 +1,77 @@
+"""bertwright's side of `finetune.py`: its public functions, with the bench's watch beside them."""
+
+from collections.abc import Iterator
+from unittest.mock import patch
+
+from bertwright import finetune, load
+from bertwright.evaluation.inference import windows
+from bertwright.tasks.classification import LabelledBatch
+from bertwright.training.loop import Step, Training
+from job import Figures, Job, Laps, Watch, accuracy, answer
+
+
+def training(job: Job) -> Figures:
+    """`bertwright.finetune`, which leaves its classifier in `job.folder`.
+
+    All is as by default but for what the peer does not do by its own defaults: there is no warm-up of the learning
+    rate and no weight decay, and nothing is evaluated or saved before the last step.
+    """
+    steps: list[Step] = []
+    watch = Watch(job)
+    all_steps = Training.steps
+
+    def watched(loop: Training[LabelledBatch], start: int = 0) -> Iterator[Step]:
+        watch.training_begins()
+        for step in all_steps(loop, start):
+            steps.append(step)
+            watch.step_ends()
+            yield step
+
+    with patch.object(Training, "steps", watched):  # the loop is a generator: a listener stands behind it
+        finetune(
+            model=job.model,
+            train=job.train,
+            validation=job.test,
+            columns=job.columns,
+            output_dir=job.folder,
+            overwrite=True,
+            max_length=job.max_length,
+            batch_size=job.batch_size,
+            max_steps=job.all_steps,
+            eval_steps=job.all_steps,
+            save_steps=job.all_steps + 1,
+            warmup_ratio=0.0,
+            weight_decay=0.0,
+            seed=job.seed,
+            device=job.device,
+        )
+    return watch.figures(
+        losses=[step.loss for step in steps],
+        tokens=[step.tokens for step in steps],
+        examples=[step.examples for step in steps],
+    )
+
+
+def prediction(job: Job) -> Figures:
+    """What `Predictor.stream` does, with a clock at each of its parts."""
+    rows, laps = job.read(job.test), Laps()
+    with laps("loading_seconds"):
+        predictor = load(job.model, device=job.device, max_length=job.max_length)
+    list(predictor.stream(rows[: job.batch_size]))  # the first batch is a warm-up, on both sides
+    labels: list[str] = []
+    for window in windows(rows):
+        with laps("tokenising_seconds"):
+            encoded = predictor.encode(window)
+        with laps("predicting_seconds"):
+            answers = predictor.decode(window, predictor.logits(encoded), encoded.truncated)
+            labels += [answer.label for answer in answers]
+    return {
+        **laps,
+        "examples_per_second": len(rows) / laps["predicting_seconds"],
+        "accuracy": accuracy(labels, rows),
+        "labels": labels,
+    }
+
+
+if __name__ == "__main__":
+    answer(training, prediction)

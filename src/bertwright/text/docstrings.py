@@ -1,0 +1,137 @@
+"""The docstrings of Python's own standard library, each with the package it comes from: text that every machine has.
+
+The files are parsed, never imported: none of their code runs. Knows nothing of tokens, or of what the texts are for.
+"""
+
+import ast
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from bertwright.errors import DataError
+
+FEWEST = 50  # docstrings: a package with fewer has too few to learn from and to be tested on
+SHARES = {"test": 0.15, "validation": 0.1}  # of each package; the rest is for training
+_TESTS = frozenset({"test", "tests", "idle_test"})
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+class Docstring(NamedTuple):
+    """A text on one line, and its label."""
+
+    text: str
+    package: str
+
+
+@dataclass(frozen=True, slots=True)
+class Docstrings:
+    """What `read_docstrings` found.
+
+    Attributes:
+        texts: Texts of the largest packages, each text once.
+        files: Files of all packages that were read.
+        unreadable: Files that could not be: they are not of this Python's grammar, for example.
+        found: Docstrings in all packages.
+        repetitions: How many of these were left out because the same text stands elsewhere.
+    """
+
+    texts: tuple[Docstring, ...]
+    files: int
+    unreadable: int
+    found: int
+    repetitions: int
+
+    def sizes(self) -> dict[str, int]:
+        """How many texts each package has, the largest first."""
+        return dict(_ranked(self.texts))
+
+
+def read_docstrings(library: Path, *, packages: int) -> Docstrings:
+    """Read the docstrings of modules, classes and functions in a library's largest packages, tests left out.
+
+    A text that stands in one package several times is taken once, and one that several packages share not at all:
+    otherwise it could be learned in training and met again in the test.
+
+    Args:
+        library: Folder of a standard library, such as `sysconfig.get_path("stdlib")`.
+        packages: How many packages to take.
+
+    Raises:
+        DataError: Fewer than two packages have `FEWEST` docstrings: the library is zipped or stripped.
+    """
+    owners = defaultdict[str, set[str]](set)
+    files = unreadable = found = 0
+    for path in _sources(library):
+        texts = _docstrings(path)
+        if texts is None:
+            unreadable += 1
+            continue
+        files += 1
+        found += len(texts)
+        for text in texts:
+            owners[text].add(path.relative_to(library).parts[0])
+    distinct = [Docstring(text, *owned) for text, owned in owners.items() if len(owned) == 1]
+    taken = [package for package, size in _ranked(distinct)[:packages] if size >= FEWEST]
+    if len(taken) < 2:
+        raise DataError(
+            f"{library} has {files} Python files with {found} docstrings, too few for a demo: this Python came without "
+            "the sources of its standard library (in a zip file, or stripped); run bertwright with another one, such "
+            "as those of python.org, conda or your system"
+        )
+    texts = tuple(entry for entry in distinct if entry.package in taken)
+    return Docstrings(texts, files, unreadable, found, found - len(distinct))
+
+
+def split(texts: Iterable[Docstring], *, seed: int) -> dict[str, list[Docstring]]:
+    """Deal texts out to train, validation and test, each with the same share of every package (`SHARES`).
+
+    The order is random, and a pure function of seed and texts: that of SHA-256 over both.
+    """
+
+    def place(entry: Docstring) -> bytes:
+        return sha256(f"{seed} {entry.text}".encode()).digest()
+
+    packages = defaultdict[str, list[Docstring]](list)
+    for entry in sorted(texts, key=place):
+        packages[entry.package].append(entry)
+    parts: dict[str, list[Docstring]] = {"train": [], "validation": [], "test": []}
+    for entries in packages.values():
+        start = 0
+        for name, share in SHARES.items():
+            end = start + round(share * len(entries))
+            parts[name] += entries[start:end]
+            start = end
+        parts["train"] += entries[start:]
+    return {name: sorted(part, key=place) for name, part in parts.items()}
+
+
+def _ranked(texts: Iterable[Docstring]) -> list[tuple[str, int]]:
+    sizes = Counter(entry.package for entry in texts)
+    return sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _sources(library: Path) -> Iterator[Path]:
+    """The .py files of the packages: only folders with an `__init__.py`, so nothing that was installed besides."""
+    for package in sorted(library.glob("*/__init__.py")):
+        for path in sorted(package.parent.rglob("*.py")):
+            if _TESTS.isdisjoint(path.relative_to(library).parts):
+                yield path
+
+
+def _docstrings(path: Path) -> list[str] | None:
+    """The docstrings of a file, line breaks and indentation flattened; None if it cannot be parsed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "invalid escape sequence": not ours to mend
+            tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):  # ast.parse has raised each of these
+        return None
+    documented = (node for node in ast.walk(tree) if isinstance(node, _DOCUMENTED))
+    texts = (ast.get_docstring(node, clean=False) or "" for node in documented)
+    # Half of a surrogate pair, written as an escape, is no text that a file could hold.
+    whole = (text.encode(errors="ignore").decode() for text in texts)
+    return [flat for text in whole if (flat := " ".join(text.split()))]

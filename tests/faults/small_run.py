@@ -1,0 +1,134 @@
+"""A small fine-tuning that the tests of faults, and `soak.py`, stop, kill and damage.
+
+It has what resuming can get wrong: dropout, accumulation, an uneven last batch, three epochs, a best model that is not
+the last one, a counter of patience, and log windows that fit neither epochs nor evaluations nor snapshots.
+"""
+
+import json
+import random
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import torch
+
+from bertwright.api.finetuning import Finetuned
+from bertwright.files import read_json, sha256_file
+from bertwright.model.config import BertConfig
+from bertwright.model.encoder import initialise
+from bertwright.model.folder import write_model_folder
+from bertwright.model.heads import SequenceClassifier
+from bertwright.text.wordpiece import WordPiece
+
+WORDS = {
+    "animal": ["cat", "dog", "cow", "hen", "fox", "owl", "eel"],
+    "plant": ["oak", "fern", "moss", "rose", "ivy"],
+    "tool": ["saw", "axe", "file", "rasp", "drill", "vice"],
+}
+FILLERS = ["the", "a", "old", "new", "good", "bad", "big", "of", "and", "in"]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+# What the fixtures of these names give.
+Finetune = Callable[..., Finetuned]
+Differing = Callable[..., set[str]]
+StopAfter = Callable[..., AbstractContextManager[None]]
+
+STEPS = 15  # 3 epochs of 37 texts in batches of 8
+TIMINGS = ("tokens_per_second", "examples_per_second", "seconds")
+
+
+def write_inputs(folder: Path) -> None:
+    """Write `model/`, `train.tsv`, `dev.tsv` and `test.tsv`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = [*SPECIAL, *FILLERS, *(word for words in WORDS.values() for word in words)]
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        intermediate_size=37,
+        max_position_embeddings=19,
+        hidden_dropout_prob=0.2,
+        attention_probs_dropout_prob=0.2,
+        initializer_range=0.6,
+        labels=("any",),
+    )
+    torch.manual_seed(5)
+    model = SequenceClassifier(config)
+    for module in model.modules():
+        initialise(module, config.initializer_range)
+    write_model_folder(folder / "model", model, config, WordPiece.from_tokens(vocabulary))
+    for seed, (name, rows) in enumerate({"train": 37, "dev": 13, "test": 17}.items()):
+        (folder / f"{name}.tsv").write_text("text\tlabel\n" + "".join(labelled_lines(rows, seed)))
+
+
+def labelled_lines(rows: int, seed: int) -> list[str]:
+    """Lines of text and label; a tenth of the labels are wrong, so that no figure is perfect."""
+    draw = random.Random(seed)
+    lines = []
+    for row in range(rows):
+        label = list(WORDS)[row % 3]
+        words = draw.choices(FILLERS, k=draw.randint(1, 11)) + draw.choices(WORDS[label], k=2)
+        draw.shuffle(words)
+        shown = label if draw.random() < 0.9 else draw.choice(list(WORDS))
+        lines.append(f"{' '.join(words)}\t{shown}\n")
+    return lines
+
+
+def options(inputs: Path, output: Path, **changed: object) -> dict[str, object]:
+    """The settings of the run, as `bertwright.finetune` takes them."""
+    return {
+        "model": str(inputs / "model"),
+        "train": inputs / "train.tsv",
+        "validation": inputs / "dev.tsv",
+        "test": inputs / "test.tsv",
+        "output_dir": output,
+        "epochs": 3,
+        "batch_size": 8,
+        "gradient_accumulation": 2,
+        "learning_rate": 0.012,
+        "max_length": 16,
+        "log_steps": 3,
+        "eval_steps": 2,
+        "save_steps": 2,
+        "early_stopping_patience": 8,
+        "best_metric": "accuracy",
+        "precision": "fp32",
+        "device": "cpu",
+        "quiet": True,
+        "seed": 4,
+        **changed,
+    }
+
+
+def command(inputs: Path, output: Path, **changed: object) -> list[str]:
+    """The same as a command line."""
+    return [sys.executable, "-m", "bertwright", *arguments(inputs, output, **changed)]
+
+
+def arguments(inputs: Path, output: Path, **changed: object) -> list[str]:
+    """The words of the command line that come after the program's name."""
+    words = ["finetune"]
+    for name, value in options(inputs, output, **changed).items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", str(value)]
+    return words
+
+
+def outcome(output: Path) -> dict[str, object]:
+    """What a finished run has made, which must not depend on how often it was interrupted."""
+    return {
+        "weights": sha256_file(output / "model.safetensors"),
+        "metrics": read_json(output / "run" / "metrics.json"),
+        "predictions": (output / "run" / "predictions.test.jsonl").read_text().splitlines(),
+        "log": untimed_log(output),
+    }
+
+
+def untimed_log(output: Path) -> list[dict[str, object]]:
+    """The log without what a clock says."""
+    lines = map(json.loads, (output / "run" / "log.jsonl").read_text().splitlines())
+    return [{key: value for key, value in line.items() if key not in TIMINGS} for line in lines]

@@ -154,12 +154,13 @@ class Watch:
             examples: Its texts.
         """
         first, last = self.job.warmup_steps, self.job.warmup_steps + self.job.steps
+        half = (first + last) // 2
         return {
             "examples_per_second": sum(examples[first:last]) / self.timed,
             "tokens_per_second": sum(tokens[first:last]) / self.timed,
             "tokens_per_example": sum(tokens[first:last]) / sum(examples[first:last]),
             "setup_seconds": self.setup,
-            "final_loss": fmean(losses[(first + last) // 2 : last]),
+            "final_loss": fmean(losses[half:last], weights=examples[half:last]),
             **self._matrix_products(),
         }
 

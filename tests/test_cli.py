@@ -109,7 +109,7 @@ def test_help_shows_choices_lists_switches_and_what_is_required(capsys: pytest.C
     assert out.startswith("usage: bertwright finetune --model NAME --train PATH --output-dir PATH [--flag VALUE ...]\n")
     assert "  --schedule {linear,cosine,constant}\n" in out
     assert "  --columns NAME [NAME ...] " in out
-    assert "  --quiet, --no-quiet " in out
+    assert "  --quiet, --no-quiet         Print only warnings and the result. (default: no)\n" in out
     assert "  --save-steps N " in out
     assert "  --learning-rate X           Peak learning rate. (default: 5e-05)\n" in out
     assert "--train-file" not in out, "other names are for those who type them, not for those who choose one"

@@ -1,22 +1,20 @@
 """What the tests of faults share: the small run, how it ends when nobody disturbs it, and ways to disturb it."""
 
+import fcntl
 import os
-import signal
+import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import small_run
 import torch
-from small_run import Differing, Finetune, StopAfter
+from small_run import HELD, Differing, Finetune, stop_after
 
 import bertwright
 from bertwright.api.finetuning import Finetuned
-from bertwright.training.loop import Step
-from bertwright.training.progress import Silent
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -67,35 +65,32 @@ def differing(undisturbed: dict[str, Any], tmp_path: Path) -> Differing:
     return names
 
 
-@pytest.fixture
-def stop_after(monkeypatch: pytest.MonkeyPatch) -> StopAfter:
-    """A context in which the run of this process gets a real signal while it is at a step."""
-
-    @contextmanager
-    def stopping(step: int, number: signal.Signals = signal.SIGTERM) -> Iterator[None]:
-        def step_done(_: Silent, done: Step) -> None:
-            if done.step == step:
-                signal.raise_signal(number)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Silent, "step", step_done)
-            yield
-
-    return stopping
+@pytest.fixture(scope="session")
+def stopped_once(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a run that was stopped after step 7."""
+    output = tmp_path_factory.mktemp("stopped") / "out"
+    with stop_after(7):
+        bertwright.finetune(**small_run.options(inputs, output))
+    return output
 
 
 @pytest.fixture
-def start(inputs: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start the small run as a process of its own; what still runs at the end of the test is killed."""
-    processes: list[subprocess.Popen[str]] = []
+def stopped(stopped_once: Path, tmp_path: Path) -> Path:
+    """`tmp_path / "out"` with a run that was stopped after step 7; it has snapshots of its steps 6 and 7."""
+    return Path(shutil.copytree(stopped_once, tmp_path / "out"))
 
-    def started(**changed: object) -> subprocess.Popen[str]:
-        command = small_run.command(inputs, tmp_path / "out", **changed)
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        processes.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment))
-        return processes[-1]
 
-    yield started
-    for process in processes:
+@pytest.fixture
+def held(inputs: Path, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A run in a process of its own that is at its first steps: it cannot end, as nobody reads what it says."""
+    if not hasattr(fcntl, "F_SETPIPE_SZ"):
+        pytest.skip("NOT TESTED: only Linux has pipes of a chosen size")
+    command = small_run.command(inputs, tmp_path / "out", **HELD)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, bufsize=0, env=environment) as process:
+        assert process.stderr is not None
+        fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)  # it says three times as much
+        while not process.stderr.readline().startswith(b"step 3/"):
+            assert process.poll() is None
+        yield process
         process.kill()
-        process.communicate()

@@ -6,10 +6,12 @@ the last one, a counter of patience, and log windows that fit neither epochs nor
 
 import json
 import random
+import signal
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 
@@ -20,6 +22,8 @@ from bertwright.model.encoder import initialise
 from bertwright.model.folder import write_model_folder
 from bertwright.model.heads import SequenceClassifier
 from bertwright.text.wordpiece import WordPiece
+from bertwright.training.loop import Step
+from bertwright.training.progress import Silent
 
 WORDS = {
     "animal": ["cat", "dog", "cow", "hen", "fox", "owl", "eel"],
@@ -31,9 +35,10 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 # What the fixtures of these names give.
 Finetune = Callable[..., Finetuned]
 Differing = Callable[..., set[str]]
-StopAfter = Callable[..., AbstractContextManager[None]]
 
 STEPS = 15  # 3 epochs of 37 texts in batches of 8
+# It has more to say than a small pipe takes.
+HELD = {"max_steps": 60, "log_steps": 1, "early_stopping_patience": 60, "quiet": False}
 TIMINGS = ("tokens_per_second", "examples_per_second", "seconds")
 
 
@@ -116,6 +121,18 @@ def arguments(inputs: Path, output: Path, **changed: object) -> list[str]:
         else:
             words += [f"--{flag}", str(value)]
     return words
+
+
+@contextmanager
+def stop_after(step: int, number: signal.Signals = signal.SIGTERM) -> Iterator[None]:
+    """The run of this process gets a real signal while it is at a step."""
+
+    def step_done(_: Silent, done: Step) -> None:
+        if done.step == step:
+            signal.raise_signal(number)
+
+    with patch.object(Silent, "step", step_done):
+        yield
 
 
 def outcome(output: Path) -> dict[str, object]:

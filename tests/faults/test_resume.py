@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import small_run
-from small_run import Differing, Finetune, StopAfter
+from small_run import Differing, Finetune, stop_after
 
 import bertwright
 from bertwright.batches.order import BatchOrder, Rows, stream
@@ -37,9 +37,7 @@ def flip(path: Path, place: int) -> None:
 
 
 @pytest.mark.parametrize("step", EVERY_STEP)
-def test_stopped_after_any_step(
-    finetune: Finetune, stop_after: StopAfter, differing: Differing, tmp_path: Path, step: int
-):
+def test_stopped_after_any_step(finetune: Finetune, differing: Differing, tmp_path: Path, step: int):
     with stop_after(step):
         stopped = finetune(save_steps=99)
     assert (stopped.stopped_by, stopped.exit_code, stopped.metrics) == ("SIGTERM", 143, {})
@@ -50,7 +48,7 @@ def test_stopped_after_any_step(
     assert not (tmp_path / "out" / "run" / "snapshots").exists()
 
 
-def test_stopped_after_every_step(finetune: Finetune, stop_after: StopAfter, differing: Differing, tmp_path: Path):
+def test_stopped_after_every_step(finetune: Finetune, differing: Differing, tmp_path: Path):
     for step in EVERY_STEP:
         with stop_after(step):
             assert finetune().stopped_by == "SIGTERM"
@@ -72,9 +70,7 @@ def impatient(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 @pytest.mark.parametrize("step", [4, 7, 8])
-def test_patience_is_remembered(
-    finetune: Finetune, stop_after: StopAfter, differing: Differing, impatient: dict[str, Any], step: int
-):
+def test_patience_is_remembered(finetune: Finetune, differing: Differing, impatient: dict[str, Any], step: int):
     with stop_after(step):
         assert finetune(**IMPATIENT).stopped_by == "SIGTERM"
     assert finetune(**IMPATIENT).best_step == 2
@@ -88,9 +84,7 @@ def test_patience_is_remembered(
         {"schedule": "cosine", "max_steps": 9, "best_metric": "loss", "max_grad_norm": 0, "precision": "bf16"},
     ],
 )
-def test_other_ways_to_train(
-    finetune: Finetune, stop_after: StopAfter, differing: Differing, tmp_path: Path, changed: dict[str, Any]
-):
+def test_other_ways_to_train(finetune: Finetune, differing: Differing, tmp_path: Path, changed: dict[str, Any]):
     finetune(**changed, output_dir=tmp_path / "whole")
     with stop_after(6):
         finetune(**changed)
@@ -125,15 +119,6 @@ def first_step_again(patch: pytest.MonkeyPatch) -> None:
 
 def empty_window(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(run, "Window", lambda **_: Window())
-
-
-@pytest.fixture
-def stopped(finetune: Finetune, stop_after: StopAfter, tmp_path: Path) -> Path:
-    """The output folder of a run with snapshots of its steps 6 and 7."""
-    with stop_after(7):
-        finetune()
-    assert snapshots(tmp_path / "out") == ["step-00000006", "step-00000007"]
-    return tmp_path / "out"
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,8 @@ def test_old_weights_are_fetched_only_where_there_are_no_safetensors(hub: Hub, h
     old, sharded = resolve_all(["someone/old", "someone/sharded"], home, hub)
     assert content(old.folder) == {name: data for name, data in OLD.items() if name != "flax_model.msgpack"}
     assert content(sharded.folder) == hub.repositories["someone/sharded"].files
+    asked = [path for _, path, _ in hub.requests if path.endswith("/someone/old/revision/main")]
+    assert len(asked) == 1  # both downloads are of one commit
 
 
 def test_a_mistyped_name_is_asked_back(hub: Hub, home: Path):

@@ -65,6 +65,7 @@ def test_what_cannot_be_guessed_is_said_so(tmp_path: Path) -> None:
         ("好\t1".encode("gbk"), "gb18030"),
         (b"\xe9t\xe9\t1\n", "cp1252"),  # its middle is a valid but rare pair of GBK
         (b"Bush hid the fact\xe9\n", "cp1252"),  # English letters, two by two, are Chinese in UTF-16
+        ("1\tЭто".encode("utf-16-le"), None),  # cp1252 could be read into it, NULs and all
         (b"\xff\xff\xff\xff", None),
     ],
 )

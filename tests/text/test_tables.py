@@ -53,7 +53,7 @@ def triples(table: Table) -> list[tuple[str, str | None, str | None]]:
 
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".csv.gz", ".tsv.gz"])
 @given(table=tables, quote_all=st.booleans(), delimiter=st.sampled_from(",;\t"))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_quoted_tables_are_read_back_with_exact_lines(
     folder: Path, ending: str, table: list[tuple[str, str, str]], quote_all: bool, delimiter: str
 ) -> None:
@@ -70,7 +70,7 @@ def test_quoted_tables_are_read_back_with_exact_lines(
 
 @pytest.mark.parametrize("ending", [".tsv", ".tsv.gz"])
 @given(table=st.lists(st.tuples(one_line, one_line, one_line.map(str.strip)), max_size=8), crlf=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_unquoted_tsv_is_read_back_whatever_its_quotes(
     folder: Path, ending: str, table: list[tuple[str, str, str]], crlf: bool
 ) -> None:
@@ -85,7 +85,7 @@ def test_unquoted_tsv_is_read_back_whatever_its_quotes(
 
 @pytest.mark.parametrize("ending", [".jsonl", ".ndjson.gz", ".json", ".json.gz"])
 @given(table=tables, ascii_only=st.booleans(), indent=st.sampled_from([None, 2]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_json_is_read_back(
     folder: Path, ending: str, table: list[tuple[str, str, str]], ascii_only: bool, indent: int | None
 ) -> None:
@@ -98,7 +98,7 @@ def test_json_is_read_back(
 
 
 @given(table=tables)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_parquet_is_read_back(folder: Path, table: list[tuple[str, str, str]]) -> None:
     one, two, label = (list(column) for column in zip(*table, strict=True))
     columns = {"premise": one, "unused": list(range(len(one))), "hypothesis": two, "label": label}
@@ -137,7 +137,7 @@ BAD_CSV = ["a", "a,b,c", ",x", " ,x", "a,", '"a"b,x', "a\0,x", "a\rb,x"]
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
 @given(rows=st.lists(st.integers(-3, 11), min_size=1, max_size=30))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_read_is_kept_plus_skipped_and_the_rest_is_untouched(folder: Path, form: str, rows: list[int]) -> None:
     bad = BAD_JSON if form == "jsonl" else BAD_CSV
     good = '{"text": "fine", "label": "x"}' if form == "jsonl" else "fine,x"
@@ -162,7 +162,7 @@ hostile = st.text(st.sampled_from('ab1",;\t\n\r\0{}[]: \\\ud7ff')) | st.text()
 
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".json", ".parquet", ".txt", ".tsv.gz"])
 @given(content=st.binary() | hostile.map(lambda text: text.encode(errors="surrogatepass")), raw=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_any_bytes_are_rows_or_one_clear_error(folder: Path, ending: str, content: bytes, raw: bool) -> None:
     path = folder / f"fuzz{ending}"
     path.write_bytes(content) if raw else put(path, b"text,label\n" + content)
@@ -319,9 +319,8 @@ def test_cells_beyond_the_csv_modules_limit_are_read_and_the_limit_is_put_back(t
     assert csv.field_size_limit() == limit
 
 
-@pytest.mark.parametrize("quote", ["", '"'])
-def test_a_cell_beyond_our_own_limit_is_a_bad_row(tmp_path: Path, quote: str) -> None:
-    path = put(tmp_path / "t.csv", f"text,label\na,1\n{quote}{'x' * 10_000_001}{quote},1\nb,2\n")
+def test_a_cell_beyond_our_own_limit_is_a_bad_row(tmp_path: Path) -> None:
+    path = put(tmp_path / "t.csv", f'text,label\na,1\n"{"x" * 10_000_001},1\nb,2\n')
     table = open_table(path, skip_bad_rows=True)
     assert [(row.text, row.line) for row in table.read()] == [("a", 2), ("b", 4)]
     assert table.bad_rows[0].reason == "a cell longer than 10,000,000 characters: is a quote never closed?"
@@ -341,8 +340,8 @@ def test_a_cell_beyond_our_own_limit_is_a_bad_row(tmp_path: Path, quote: str) ->
          "label 'label' (guessed)"),
         ("t.csv", "Text;Label\n\"a, b\";1\n", {}, "semicolon-separated, header, cells may be in quotes; text 'Text' "
          "(guessed), label 'Label' (guessed)"),
-        ("t.csv", "a, b;1\nc;1\n", {"columns": ["text", "label"]}, "semicolon-separated, no header, cells may be in "
-         "quotes; text 'text' (guessed), label 'label' (guessed)"),
+        ("t.csv", "a, b, c;1\nd, e, f;1\n", {"columns": ["text", "label"]}, "semicolon-separated, no header, cells may "
+         "be in quotes; text 'text' (guessed), label 'label' (guessed)"),
         ("t.csv", "text\tlabel\n\"half, a\t1\n", {}, "tab-separated, header, no quoting: a \" is a plain character; "
          "text 'text' (guessed), label 'label' (guessed)"),
         ("t.tsv", "foo\tbar\nab\t1\n", {"text_column": "foo", "label_column": "bar"}, "tab-separated, header, no "

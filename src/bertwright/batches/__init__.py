@@ -1,0 +1,1 @@
+"""Which rows at which step, and rows → flat batches."""

@@ -37,7 +37,7 @@ def naive_bayes(train: Encoded, labels: Int64[np.ndarray, " B"], test: Encoded) 
     log_priors = np.log(np.bincount(labels) / len(labels))
     scores = np.tile(log_priors, (len(test), 1))
     np.add.at(scores, test_rows, log_likelihoods.T[test_ids])
-    return scores.argmax(axis=1)
+    return np.asarray(scores.argmax(axis=1))
 
 
 def _tokens(texts: Encoded) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

@@ -1,0 +1,1 @@
+"""One file a task: examples, head, losses, decoding, metrics."""

@@ -1,0 +1,1 @@
+"""Strings → ids, and labelled files → rows; no torch."""

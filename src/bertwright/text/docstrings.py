@@ -82,8 +82,8 @@ def read_docstrings(library: Path, *, packages: int) -> Docstrings:
             "the sources of its standard library (in a zip file, or stripped); run bertwright with another one, such "
             "as those of python.org, conda or your system"
         )
-    texts = tuple(entry for entry in distinct if entry.package in taken)
-    return Docstrings(texts, files, unreadable, found, found - len(distinct))
+    kept = tuple(entry for entry in distinct if entry.package in taken)
+    return Docstrings(kept, files, unreadable, found, found - len(distinct))
 
 
 def split(texts: Iterable[Docstring], *, seed: int) -> dict[str, list[Docstring]]:

@@ -115,7 +115,7 @@ class WordPiece:
         """Take tokens in the order of their ids.
 
         Raises:
-            UsageError: A token is empty, repeated, too long or holds a line end, or a special token is missing.
+            UsageError: A token is repeated, too long, holds a line end or ends the list empty, or a special one lacks.
         """
         check_tokens(tokens, "the vocabulary", lambda place: f"token {place}", UsageError)
         return cls(Vocabulary(tuple(tokens), lowercase, strip_accents, chinese_characters, max_length))

@@ -1,0 +1,1 @@
+"""The loop, and what keeps a run going: optimizer, schedule, snapshots, log, device."""

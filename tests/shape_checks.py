@@ -16,6 +16,7 @@ CHECKED = (
     "bertwright.model",
     "bertwright.batches",
     "bertwright.tasks",
+    "bertwright.evaluation",
     "bertwright.serving.predictor",
 )
 """Packages and modules with annotated arrays."""

@@ -23,7 +23,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # what a Trainer warns of is 
 BENCH = Path(__file__).resolve().parent.parent / "bench"
 MODULES = ("finetune", "finetune_ours", "finetune_peer", "job")
 TEXTS = [f"{'good ' * (n % 5)}{'bad ' * (n % 3)}film number {n}" for n in range(60)]
-EPOCH = 5  # steps: 60 texts in batches of 13, the last one of 8
 
 
 @pytest.fixture
@@ -65,13 +64,16 @@ def flags(tmp_path: Path) -> list[str]:
         attention_probs_dropout_prob=0.0,
         labels=("bad", "good"),
     )
-    torch.manual_seed(0)
-    write_model_folder(tmp_path / "model", SequenceClassifier(config), config, tokenizer)
+    torch.manual_seed(4)
+    model = SequenceClassifier(config)
+    for parameter in model.parameters():
+        parameter.data *= 3  # far from 0, so that it tells texts apart without having learned anything
+    write_model_folder(tmp_path / "model", model, config, tokenizer)
     table = tmp_path / "texts.tsv"
-    table.write_text("".join(f"{text}\t{'good' if n % 5 > 2 else 'bad'}\n" for n, text in enumerate(TEXTS)))
+    table.write_text("".join(f"{text}\t{'good' if n % 7 > 2 else 'bad'}\n" for n, text in enumerate(TEXTS)))
     files = ["--model", str(tmp_path / "model"), "--train", str(table), "--test", str(table)]
-    steps = ["--warmup-steps", str(EPOCH), "--steps", str(2 * EPOCH), "--profiled-steps", "2"]
-    return [*files, "--columns", "text", "label", "--batch-size", "13", "--max-length", "21", *steps]
+    sizes = ["--batch-size", "13", "--max-length", "21", "--warmup-steps", "2", "--steps", "6", "--profiled-steps", "2"]
+    return [*files, "--columns", "text", "label", *sizes]
 
 
 def job_of(bench: ModuleType, flags: list[str], folder: Path, side: str, phase: str = "training") -> Any:
@@ -85,22 +87,23 @@ def test_both_sides_do_the_same_work(
     bench: ModuleType, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report, profile = tmp_path / "report.json", tmp_path / "operators"
-    assert bench.main([*flags, "--repeats", "2", "--output-json", str(report), "--profile", str(profile)]) == 0
+    flags += ["--repeats", "2", "--output-json", str(report), "--profile", str(profile)]
+    flags += ["--batch-size", str(len(TEXTS)), "--peer-eval-batch-size", "13"]  # whole batches: no order to differ in
+    assert bench.main(flags) == 0
     results = json.loads(report.read_text())["results"]
     assert [[len(turns) for turns in results[phase].values()] for phase in results] == [[2, 2, 2], [2, 2, 2]]
 
     for ours, plain, best in zip(*results["training"].values(), strict=True):
-        # The timed steps are two whole epochs, the loss is of the second: the same texts in whatever order.
         assert ours["tokens_per_example"] == plain["tokens_per_example"] == best["tokens_per_example"]
-        assert ours["final_loss"] == pytest.approx(plain["final_loss"], abs=0.01)
-        assert ours["final_loss"] == pytest.approx(best["final_loss"], abs=0.01)
+        assert ours["final_loss"] == pytest.approx(plain["final_loss"], abs=1e-4)
+        assert ours["final_loss"] == pytest.approx(best["final_loss"], abs=1e-4)
         assert plain["ratio"] == ours["examples_per_second"] / plain["examples_per_second"]
         for figures in (ours, plain, best):
             assert 0.01 < figures["matrix_products_of_step"] < figures["matrix_products_of_operators"] < 0.9
-    for turns in results["prediction"].values():
-        assert [(turn["agreement"], turn["accuracy"]) for turn in turns] == [
-            (1.0, results["prediction"]["ours"][0]["accuracy"])
-        ] * 2
+    predictions = [turn for turns in results["prediction"].values() for turn in turns]
+    (accuracy,) = {turn["accuracy"] for turn in predictions}
+    assert accuracy not in {27 / 60, 33 / 60}, "both labels are predicted: if not, the order of the answers is not tested"
+    assert {turn["agreement"] for turn in predictions} == {1.0}
 
     assert all("aten::addmm" in (profile / f"{side}.txt").read_text() for side in bench.SIDES)
     out, err = capsys.readouterr()

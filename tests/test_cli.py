@@ -182,6 +182,7 @@ def test_init_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     ("argv", "text"),
     [
         ("finetun", "unknown verb finetun: did you mean finetune?"),
+        ("inti finetune", "unknown verb inti: did you mean init?"),
         ("train", "unknown verb train: see bertwright --help"),
         ("--model tiny", "unknown verb --model: see bertwright --help"),
         (
@@ -287,8 +288,9 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
     argv = [sys.executable, "-m", "bertwright", "--help"]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with os.fdopen(write_end) as stdout:
-        run = subprocess.run(argv, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+        run = subprocess.run(argv, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, env=buffered)
     assert (run.returncode, run.stderr) == (141, "")
 
 

@@ -3,82 +3,145 @@
 import os
 import resource
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import small_run
-from small_run import Differing, Finetune, stop_after
+from small_run import Differing, stop_after
 
+import bertwright
 from bertwright.cli import main
+from bertwright.errors import BertwrightError
 from bertwright.files import damage
+from bertwright.training.log import Log
+from bertwright.training.loop import Step
+
+Fails = Callable[[Path], str]
+Again = Callable[[], None]
 
 
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
-    """No file may grow beyond this many bytes: writing more is an error as on a full disk."""
+    """No file may grow beyond this many bytes: writing more is an error, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def mount(folder: Path, *options: str) -> None:
-    command = ["mount", "-t", "tmpfs", *options, "tmpfs", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+@contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[None]:
+    """Mount something at `folder`; where that is not allowed the test is skipped."""
+    _mount(*options, str(folder))
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _mount(*arguments: str) -> None:
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"NOT TESTED: no file system could be mounted ({done.stderr.strip()}); run as root")
+        pytest.skip(f"NOT TESTED: mounting is not allowed here ({done.stderr.strip()})")
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[str]:
+    """Nothing can be written below `folder`; yields what the system says to it."""
+    if os.geteuid():
+        folder.chmod(0o555)
+        yield "Permission denied"
+        folder.chmod(0o755)
+        return
+    with mounted(folder, "--bind", str(folder)):
+        _mount("-o", "remount,bind,ro", str(folder))
+        yield "Read-only file system"
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB at `tmp_path / "out"`."""
-    folder = tmp_path / "out"
-    folder.mkdir()
-    try:
-        mount(folder, "-o", "size=4m")
-    except FileNotFoundError:
-        pytest.skip("NOT TESTED: there is no `mount` here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+def fails(inputs: Path, capsys: pytest.CaptureFixture[str]) -> Fails:
+    """Run the command, which has to fail; returns the one line that it says."""
+
+    def said(output: Path) -> str:
+        capsys.readouterr()  # of what came before
+        assert main(small_run.arguments(inputs, output)) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    return said
 
 
-def complaint(inputs: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line that the command says before it fails."""
-    assert main(small_run.arguments(inputs, output)) == 1
-    line, end = capsys.readouterr().err.split("\n")
-    assert not end
-    return line
-
-
-def whole_snapshots(output: Path) -> dict[str, bool]:
+def snapshots(output: Path) -> dict[str, bool]:
+    """Names of the snapshots, and whether they are whole; there is nothing else beside them."""
     return {path.name: damage(path) is None for path in (output / "run" / "snapshots").iterdir()}
 
 
-WHOLE = {"step-00000006": True, "step-00000007": True}
+@pytest.fixture
+def again(inputs: Path, differing: Differing, tmp_path: Path) -> Again:
+    """Run the command once more: it ends as if nothing had happened."""
+
+    def ends_well() -> None:
+        assert main(small_run.arguments(inputs, tmp_path / "out")) == 0
+        assert differing() == set()
+
+    return ends_well
+
+
+STOPPED = {"step-00000006": True, "step-00000007": True}
 
 
 @pytest.mark.parametrize(
-    ("size", "name", "kept"),
+    ("size", "told"),
     [
-        (40_000, "snapshots/step-00000008", "nothing was left behind"),
-        (15_000, "best.safetensors", "the file that was there is unchanged"),
-        (500, "log.jsonl", "the file that was there is unchanged"),
+        (70_000, "snapshots/step-00000008: File too large; nothing was left behind"),
+        (30_000, "best.safetensors: File too large; the file that was there is unchanged"),
     ],
 )
-def test_a_file_that_cannot_be_written(
-    stopped: Path,
-    inputs: Path,
-    differing: Differing,
-    capsys: pytest.CaptureFixture[str],
-    size: int,
-    name: str,
-    kept: str,
-):
+def test_a_file_that_grows_too_large(stopped: Path, fails: Fails, again: Again, size: int, told: str):
     with largest_file(size):
-        told = complaint(inputs, stopped, capsys)
-    assert told == f"error: cannot write {stopped}/run/{name}: File too large; {kept}"
-    assert whole_snapshots(stopped) == WHOLE
-    assert main(small_run.arguments(inputs, stopped)) == 0
-    assert differing() == set()
+        assert fails(stopped) == f"error: cannot write {stopped}/run/{told}"
+    assert snapshots(stopped) == STOPPED
+    again()
+
+
+def test_a_full_disk(inputs: Path, fails: Fails, again: Again, tmp_path: Path):
+    output = tmp_path / "out"
+    output.mkdir()
+    with mounted(output, "-t", "tmpfs", "-o", "size=4m", "tmpfs"):
+        with stop_after(7):
+            bertwright.finetune(**small_run.options(inputs, output, overwrite=True))
+        for free in (0, 30_000, 150_000):
+            space = os.statvfs(output)
+            (output / "ballast").write_bytes(bytes(space.f_bavail * space.f_bsize - free))
+            told = fails(output)
+            assert told.startswith(f"error: cannot write {output}/run/"), free
+            assert ": No space left on device; " in told
+            assert snapshots(output) == STOPPED
+            assert not list(output.rglob(".tmp-*"))
+            (output / "ballast").unlink()
+        again()
+
+
+def test_a_log_that_cannot_grow(tmp_path: Path):
+    log = Log(tmp_path / "log.jsonl", b"{}\n")
+    with largest_file(50), pytest.raises(BertwrightError, match=f"^cannot write {tmp_path}/log.jsonl: File too large$"):
+        log.evaluation(Step(1, 0.1, 0.0, 0.0, 0.0, 1, 1), "validation", {"loss": 1.0})
+    with largest_file(50):
+        log.close()  # must not complain a second time, and hide the first
+
+
+def test_a_folder_that_is_read_only(stopped: Path, fails: Fails, again: Again):
+    with read_only(stopped) as reason:
+        assert fails(stopped) == f"error: cannot write {stopped}/run/lock: {reason}"
+    again()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, fails: Fails):
+    (tmp_path / "full").mkdir()
+    with read_only(tmp_path / "full") as reason:
+        told = f"error: cannot make the folder {tmp_path}/full/out/run: {reason}"
+        assert fails(tmp_path / "full" / "out") == told

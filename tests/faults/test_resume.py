@@ -81,7 +81,7 @@ def test_patience_is_remembered(finetune: Finetune, differing: Differing, impati
     "changed",
     [
         {"freeze_layers": 1, "layer_decay": 0.8, "label_smoothing": 0.1, "class_weights": "balanced"},
-        {"schedule": "cosine", "max_steps": 9, "best_metric": "loss", "max_grad_norm": 0, "precision": "bf16"},
+        {"schedule": "cosine", "max_steps": 9, "best_metric": "accuracy", "max_grad_norm": 0, "precision": "bf16"},
     ],
 )
 def test_other_ways_to_train(finetune: Finetune, differing: Differing, tmp_path: Path, changed: dict[str, Any]):

@@ -55,7 +55,7 @@ def test_changed_settings_are_named_with_both_values(stopped: Path, finetune: Fi
     text = str(refused.value)
     assert text.startswith(f"{stopped} holds a run with other settings: ")
     assert text.endswith(f"; {ADVICE}")
-    assert "learning_rate was 0.012, now 0.5" in text
+    assert "learning_rate was 0.003, now 0.5" in text
     assert "epochs was 3, now 4" in text
     assert "class_weights was none, now balanced" in text
     assert re.search(r"test was [^;]*test\.tsv, now None", text)
@@ -143,7 +143,7 @@ def test_a_finished_run_says_so_and_is_left_alone(
 
 
 def test_a_finished_run_with_other_settings_is_refused(finished: Path, finetune: Finetune):
-    with pytest.raises(UsageError, match="seed was 4, now 5; go on with"):
+    with pytest.raises(UsageError, match="seed was 2, now 5; go on with"):
         finetune(seed=5)
 
 

@@ -37,7 +37,10 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "gelu_new": {"hidden_size": 35, "num_attention_heads": 5, "num_hidden_layers": 1, "intermediate_size": 22},
     "relu": {"hidden_size": 26, "num_attention_heads": 2, "num_hidden_layers": 3, "intermediate_size": 51},
 }
-TEXTS_AT_ONCE = 13
+AT_ONCE = 13
+
+transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()
 
 
 @dataclass
@@ -47,6 +50,9 @@ class Texts:
     texts: Sequence[str]
     pairs: Sequence[str] | None = None
     max_length: int = 128
+
+    def first(self, count: int) -> "Texts":
+        return Texts(self.texts[:count], self.pairs and self.pairs[:count], self.max_length)
 
 
 @dataclass
@@ -77,16 +83,12 @@ class Both:
         assert_same_ids(self.folder.tokenizer, self.peer_tokenizer, rows.texts, rows.pairs, rows.max_length)
         encoded = self.folder.tokenizer.encode(rows.texts, rows.pairs, max_length=rows.max_length)
         order = np.random.default_rng(0).permutation(len(encoded))
-        for start in range(0, len(order), TEXTS_AT_ONCE):
-            tokens = collate(encoded, order[start : start + TEXTS_AT_ONCE])
-            with torch.no_grad():
-                peer_pooled = self.peer.bert(**padded(tokens)).pooler_output
-                differences = {
-                    "logits": self.ours(tokens) - self.peer(**padded(tokens)).logits,
-                    "pooled": self.ours.bert.pooled(tokens) - peer_pooled,
-                }
-            for name, difference in differences.items():
-                self._note(name, float(difference.abs().max()), LOGITS)
+        batches = [collate(encoded, order[start : start + AT_ONCE]) for start in range(0, len(order), AT_ONCE)]
+        with torch.no_grad():
+            for tokens in batches:
+                self._note("logits", self.ours(tokens) - self.peer(**padded(tokens)).logits, LOGITS)
+            peer_pooled = self.peer.bert(**padded(batches[0])).pooler_output
+            self._note("pooled", self.ours.bert.pooled(batches[0]) - peer_pooled, LOGITS)
 
     def check_gradients(self, rows: Texts) -> None:
         """The gradient of the mean loss for every parameter within `GRADIENTS` of its length.
@@ -100,17 +102,18 @@ class Both:
         task, batch = Classification(self.folder.config.labels), LabelledBatch(tokens, labels)
         loss = task.losses(self.ours, batch)["loss"] / task.counts(batch)["loss"]
         peer_loss = self.peer(**padded(tokens), labels=labels).loss
-        self._note("loss", float((loss - peer_loss).detach()), LOGITS)
+        self._note("loss", (loss - peer_loss).detach(), LOGITS)
         mine, theirs = gradients(self.ours, loss), gradients(self.peer, peer_loss)
         assert mine.keys() == theirs.keys()
         whole = torch.cat([grad.flatten() for grad in theirs.values()]).norm()
         for name, grad in theirs.items():
             length = 0.01 * whole if name.endswith("key.bias") else grad.norm()
-            self._note("gradients", float((mine[name] - grad).norm() / length), GRADIENTS)
+            self._note("gradients", (mine[name] - grad).norm() / length, GRADIENTS)
 
-    def _note(self, name: str, difference: float, limit: float) -> None:
-        assert abs(difference) <= limit, f"{name} differ by {difference}"
-        self.figures[name] = max(self.figures.get(name, 0.0), abs(difference))
+    def _note(self, name: str, differences: Tensor, limit: float) -> None:
+        largest = float(differences.abs().max())
+        assert largest <= limit, f"{name} differ by {largest}"
+        self.figures[name] = max(self.figures.get(name, 0.0), largest)
 
 
 def padded(tokens: FlatTokens) -> dict[str, Tensor]:
@@ -180,34 +183,34 @@ def fresh_classifier(folder: Path, pretrained: Path) -> Path:
 def check_both_ways(folder: Path, theirs: Path, rows: Sequence[Texts]) -> dict[str, float]:
     """Compare on what transformers wrote, then on what we write; returns the largest differences."""
     first = Both.read(theirs)
-    figures: dict[str, float] = {}
-    for path in (theirs, written_by_us(folder / "ours", first), written_by_us(folder / "ours-bin", first, "bin")):
-        both = Both.read(path)
+    for some in rows:
+        first.check_logits(some)
+        first.check_gradients(some.first(7))
+    for path in (written_by_us(folder / "ours", first), written_by_us(folder / "ours-bin", first, "bin")):
+        again = Both.read(path)
+        assert again.folder.config == first.folder.config
         for name, tensor in first.ours.state_dict().items():
-            assert torch.equal(tensor, both.ours.state_dict()[name]), name
-            assert torch.equal(tensor, both.peer.state_dict()[name]), name
+            assert torch.equal(tensor, again.ours.state_dict()[name]), name
+            assert torch.equal(tensor, again.peer.state_dict()[name]), name
         for some in rows:
-            both.check_logits(some)
-            both.check_gradients(Texts(some.texts[:7], some.pairs and some.pairs[:7], some.max_length))
-        figures = {name: max(value, figures.get(name, 0.0)) for name, value in both.figures.items()}
-    return figures
+            again.check_logits(some.first(AT_ONCE))
+    return first.figures
 
 
 def main() -> None:
-    texts = curious_texts(60)
-    curious = [Texts(texts, max_length=41), Texts(texts, texts[::-1], max_length=41)]
     print(f"transformers {transformers.__version__}, torch {torch.__version__}")
+    texts = curious_texts(60)
     for activation in CONFIGS:
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder)
-            print(activation, check_both_ways(path, random_model(path, activation, max_length=41), curious))
+            theirs = random_model(Path(folder), activation, max_length=41)
+            rows = [Texts(texts, max_length=41), Texts(texts, texts[::-1], max_length=41)]
+            print(activation, check_both_ways(Path(folder), theirs, rows))
     if len(sys.argv) == 3:
         pretrained, table = map(Path, sys.argv[1:])
-        lines = [line.split("\t")[0] for line in table.read_text("utf-8").splitlines()[:300]]
+        lines = [line.split("\t")[0] for line in table.read_text("utf-8").splitlines()[:100]]
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder)
-            theirs = fresh_classifier(path, pretrained)
-            print(pretrained.name, check_both_ways(path, theirs, [Texts(lines), Texts(lines, lines[::-1])]))
+            theirs = fresh_classifier(Path(folder), pretrained)
+            print(pretrained, check_both_ways(Path(folder), theirs, [Texts(lines), Texts(lines, lines[::-1])]))
     print("OK")
 
 

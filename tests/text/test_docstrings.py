@@ -76,6 +76,13 @@ def test_files_that_cannot_be_parsed_are_skipped_and_counted(library: Path, sour
     assert (found.files, found.unreadable) == (2, 1)
 
 
+def test_what_is_no_file_is_skipped_and_counted(library: Path) -> None:
+    (library / "apples" / "folder.py").mkdir()
+    (library / "apples" / "gone.py").symlink_to("nowhere")
+    found = read_docstrings(library, packages=10)
+    assert (found.files, found.unreadable) == (2, 2)
+
+
 def test_other_encodings_and_warnings_are_no_obstacle(library: Path) -> None:
     write(library / "apples" / "latin.py", '# coding: latin-1\n"""Äpfel \\d."""'.encode("latin-1"))
     assert texts_of(library, "apples") == {"Äpfel \\d."}
@@ -108,7 +115,7 @@ def test_a_library_without_sources_is_refused(tmp_path: Path) -> None:
     expected = f"^{tmp_path} has 2 Python files with {FEWEST} docstrings, too few for a demo: this Python came without "
     with pytest.raises(DataError, match=expected):
         read_docstrings(tmp_path, packages=2)
-    with pytest.raises(DataError, match="python311.zip has 0 Python files"):
+    with pytest.raises(DataError, match=r"python311\.zip has 0 Python files"):
         read_docstrings(tmp_path / "python311.zip", packages=2)
 
 

@@ -1,9 +1,11 @@
 """What several verbs do alike: settings from a call, tables from settings, lines for the user."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from bertwright.errors import UsageError
 from bertwright.settings import Settings, TableSettings
 from bertwright.text.tables import Table, open_table
 
@@ -19,14 +21,39 @@ def settled(kind: type[SettingsT], settings: SettingsT | None, options: dict[str
 
 def say(text: str, *, quiet: bool = False) -> None:
     """One line for the user, on standard error: standard output is for results."""
-    if not quiet:
-        sys.stderr.write(text + "\n")
+    if not quiet:  # a label or a file name must not drive the terminal
+        sys.stderr.write("".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text) + "\n")
         sys.stderr.flush()
 
 
 def warn(text: str) -> None:
     """A line that is worth reading even when quiet."""
     say(f"warning: {text}")
+
+
+def warn_of_cuts(what: str, cut: int, texts: int, max_length: int, *, longest: int | None = None) -> None:
+    """Tell how many texts were longer than the model reads, if any."""
+    if cut:
+        known = f" (the longest has {longest})" if longest else ""
+        warn(f"{what}: {cut} of {texts} texts are longer than {max_length} tokens{known} and lose their end")
+
+
+def show(result: str) -> None:
+    """The result, on standard output; characters that it cannot take are escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(result.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+def check_positive(wanted: str | None, labels: Sequence[str]) -> None:
+    """Only one of two labels can be the positive one.
+
+    Raises:
+        UsageError: It is another one, or there are more labels than two.
+    """
+    if wanted is not None and (wanted not in labels or len(labels) != 2):
+        raise UsageError(
+            f"positive_label = {wanted!r}: should be one of two labels; the labels are {', '.join(labels)}"
+        )
 
 
 def table_of(

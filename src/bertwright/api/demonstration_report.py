@@ -80,9 +80,9 @@ class Contest:
         return "\n" + "\n\n".join(parts) + "\n"
 
     def _table(self) -> str:
-        width = max(map(len, self.answers))
+        width, packages, texts = max(map(len, self.answers)), len(self.labels), len(self.texts)
         lines = [
-            f"Which of {len(self.labels)} packages is a docstring from? {len(self.texts)} test texts, never seen before:",
+            f"Which of {packages} packages is a docstring from? {texts} test texts, never seen before:",
             f"  {'':<{width}}  accuracy  macro F1",
         ]
         for name in self.answers:
@@ -117,15 +117,12 @@ class Contest:
                 for text, label in zip(self.texts, self.truth, strict=True)
             ]
         )
-        if not named.any():
-            return "No near-repetition was left out. No test text names its package."
-        right = self._right(BERT)
-        others = f", and {right[~named].mean():.3f} on the others" if not named.all() else ""
-        return fill(
-            f"No word was masked and no near-repetition left out. {named.sum()} of the test texts name their package: "
-            f"{BERT}'s accuracy is {right[named].mean():.3f} on them{others}.",
-            WIDTH,
-        )
+        told = f"No word was masked and no near-repetition left out: {named.sum()} of the test texts name their package"
+        if named.any() and not named.all():
+            right = self._right(BERT)
+            these, others = right[named].mean(), right[~named].mean()
+            told += f"; {BERT}'s accuracy is {these:.3f} on these and {others:.3f} on the others"
+        return fill(f"{told}.", WIDTH)
 
     def _examples(self) -> str:
         right = self._right(BERT)

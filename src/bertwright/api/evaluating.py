@@ -9,11 +9,10 @@ from typing import Any, TextIO
 
 import torch
 
-from bertwright.api.common import say, say_counts, settled, table_of
-from bertwright.errors import UsageError
+from bertwright.api.common import check_positive, say_counts, settled, show, table_of, warn_of_cuts
 from bertwright.evaluation.inference import windows
 from bertwright.evaluation.text_report import text_report
-from bertwright.files import replacing, write_json
+from bertwright.files import make_folder, replacing, write_json
 from bertwright.serving.predictor import Predictor, load
 from bertwright.settings import EvaluateSettings
 from bertwright.tasks.classification import Classification, positive_label
@@ -47,6 +46,9 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
         BertwrightError: The model or the file is not what it should be.
     """
     settings = settled(EvaluateSettings, settings, options)
+    folder = settings.output_dir
+    quarantine = (folder or Path()) / "bad_rows.jsonl"
+    table = table_of(settings.test, settings, quarantine=quarantine, quiet=settings.quiet)
     predictor = load(
         settings.model,
         device=settings.device,
@@ -54,23 +56,16 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
         max_length=settings.max_length,
         batch_tokens=settings.batch_tokens,
     )
-    if settings.positive_label is not None and settings.positive_label not in predictor.labels:
-        raise UsageError(
-            f"positive_label = {settings.positive_label!r}: the model's labels are {', '.join(predictor.labels)}"
-        )
-    folder = settings.output_dir
+    check_positive(settings.positive_label, predictor.labels)
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    quarantine = (folder or Path()) / "bad_rows.jsonl"
-    table = table_of(settings.test, settings, quarantine=quarantine, quiet=settings.quiet)
+        make_folder(folder)
     predictions = folder / "predictions.test.jsonl" if folder else None
     measured = measure_file(predictor, table, positive=settings.positive_label, predictions=predictions)
     say_counts(table, quarantine, quiet=settings.quiet)
-    if measured.truncated:
-        say(f"{measured.truncated} texts are longer than {predictor.max_length} tokens and lost their end")
+    warn_of_cuts(str(settings.test), measured.truncated, table.counts.kept, predictor.max_length)
     if folder is not None:
         write_json(folder / "metrics.json", {"test": measured.metrics, "details": {"test": measured.details}})
-    say(text_report(measured.metrics, measured.details))
+    show(text_report(measured.metrics, measured.details))
     return measured
 
 

@@ -1,6 +1,7 @@
 """`finetune`: a labelled file and a BERT in; a tested model folder, and `run/` with how it came about, out."""
 
 import platform
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 
 import bertwright
-from bertwright.api.common import say, say_counts, settled, table_of, warn
+from bertwright.api.common import check_positive, say, say_counts, settled, table_of, warn, warn_of_cuts
 from bertwright.api.evaluating import Measured, measure_file
 from bertwright.api.run_folder import RunFolder, file_origin
 from bertwright.api.starting_point import StartingPoint
@@ -81,10 +82,28 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: object) -> 
     folder = RunFolder(settings.output_dir)
     if Path(settings.model).is_dir() and Path(settings.model).resolve() == folder.output.resolve():
         raise UsageError(f"--output-dir {folder.output} is the folder of --model: choose another one")
+    _check_files(_files(settings))
     folder.prepare(overwrite=settings.overwrite)
     keep_freed_memory()
     with lock_folder(folder.run):
         return _Finetuning(settings, compute, folder).result()
+
+
+def _files(settings: FinetuneSettings) -> dict[str, Path]:
+    """The labelled files that are given, by their roles."""
+    files = {"train": settings.train, "validation": settings.validation, "test": settings.test}
+    return {role: path for role, path in files.items() if path is not None}
+
+
+def _check_files(files: Mapping[str, Path]) -> None:
+    """Said first of all: nothing is downloaded, and no folder made, for a name that was mistyped."""
+    missing = [
+        f"--{role} {path}{' (it is a folder)' if path.is_dir() else ''}"
+        for role, path in files.items()
+        if not path.is_file()
+    ]
+    if missing:
+        raise UsageError(f"no such file: {', '.join(missing)}")
 
 
 class _Finetuning:
@@ -103,6 +122,7 @@ class _Finetuning:
         if self.folder.finished:
             return self._already_finished()
         self.folder.remove_leftovers()
+        self._check_fit(start.config)
         rows, validation = self._rows()
         labels = label_order(rows.labels)
         self._check(rows, validation, labels)
@@ -119,11 +139,7 @@ class _Finetuning:
 
     def _origin(self, start: StartingPoint) -> dict[str, Any]:
         """Hashes of all that the run begins with."""
-        files = {"train": self.settings.train, "validation": self.settings.validation, "test": self.settings.test}
-        missing = [f"--{role} {path}" for role, path in files.items() if path is not None and not path.is_file()]
-        if missing:
-            raise UsageError(f"no such file: {', '.join(missing)}")
-        origins = {role: file_origin(path) for role, path in files.items() if path is not None}
+        origins = {role: file_origin(path) for role, path in _files(self.settings).items()}
         return {"model": start.origin(), **origins}
 
     def _read(self, path: Path, role: str) -> LabelledRows:
@@ -153,6 +169,13 @@ class _Finetuning:
         self.say(f"validation: {validation.describe()}")
         return rows, validation
 
+    def _check_fit(self, config: BertConfig) -> None:
+        """What the model cannot do is said before any file is read."""
+        config.check_length(self.settings.max_length)
+        frozen = self.settings.freeze_layers
+        if frozen is not None and frozen > config.num_hidden_layers:
+            raise UsageError(f"freeze_layers = {frozen}: the model has {config.num_hidden_layers} layers")
+
     def _check(self, rows: LabelledRows, validation: LabelledRows, labels: tuple[str, ...]) -> None:
         """Whatever is wrong with labels and settings is said before any training."""
         source = f"the training set ({rows.path})"
@@ -161,30 +184,13 @@ class _Finetuning:
             check_known(self._read(self.settings.test, "test"), labels, source=source)
         if self.settings.best_metric == "f1" and len(labels) != 2:
             raise UsageError(f"best_metric = f1 is for two labels, and there are {len(labels)}: use f1_macro")
-        wanted = self.settings.positive_label
-        if wanted is not None and (wanted not in labels or len(labels) != 2):
-            raise UsageError(
-                f"positive_label = {wanted!r}: should be one of two labels; the labels are {', '.join(labels)}"
-            )
+        check_positive(self.settings.positive_label, labels)
 
     def _encode(self, rows: LabelledRows, role: str, start: StartingPoint, labels: tuple[str, ...]) -> LabelledTexts:
-        texts = rows.encode(start.tokenizer, labels, self._max_length(start.config))
-        cut = int(texts.encoded.truncated.sum())
-        if cut:
-            longest = int(texts.encoded.full_lengths.max())
-            warn(
-                f"{role}: {cut} of {len(rows)} texts are longer than --max-length {self._max_length(start.config)} "
-                f"(the longest has {longest} tokens) and lose their end"
-            )
+        texts = rows.encode(start.tokenizer, labels, self.settings.max_length)
+        cut, longest = int(texts.encoded.truncated.sum()), int(texts.encoded.full_lengths.max())
+        warn_of_cuts(role, cut, len(rows), self.settings.max_length, longest=longest)
         return texts
-
-    def _max_length(self, config: BertConfig) -> int:
-        if self.settings.max_length > config.max_position_embeddings:
-            raise UsageError(
-                f"max_length = {self.settings.max_length} is more than the model reads: "
-                f"it has {config.max_position_embeddings} positions"
-            )
-        return self.settings.max_length
 
     def _run(
         self, model: SequenceClassifier, start: StartingPoint, rows: LabelledRows, validation: LabelledRows
@@ -201,7 +207,8 @@ class _Finetuning:
             positive=positive_label(labels, settings.positive_label),
         )
         model.to(self.compute.device)
-        self._freeze(model)
+        if settings.freeze_layers is not None:
+            freeze(model, settings.freeze_layers)
         order = BatchOrder(examples.lengths, settings.batch_size, seed=settings.seed)
         total = settings.max_steps or settings.epochs * order.steps_per_epoch
         training = Training(
@@ -221,15 +228,6 @@ class _Finetuning:
             accumulation=settings.gradient_accumulation,
         )
         return self._resumed(training, partial(measure, model, task, held_out, self.compute))
-
-    def _freeze(self, model: SequenceClassifier) -> None:
-        if self.settings.freeze_layers is None:
-            return
-        if self.settings.freeze_layers > len(model.bert.encoder.layer):
-            raise UsageError(
-                f"freeze_layers = {self.settings.freeze_layers}: the model has {len(model.bert.encoder.layer)} layers"
-            )
-        freeze(model, self.settings.freeze_layers)
 
     def _resumed(self, training: Training[LabelledBatch], evaluate: Any) -> Run[LabelledBatch]:
         """A run at its beginning, or where its newest whole snapshot stands."""
@@ -298,12 +296,14 @@ class _Finetuning:
         assert self.settings.test is not None
         predictor = Predictor(ModelFolder.open(output), self.compute)
         table = table_of(self.settings.test, self.settings, quarantine=self._quarantine("test"), quiet=True)
-        return measure_file(
+        measured = measure_file(
             predictor,
             table,
             positive=self.settings.positive_label,
             predictions=self.folder.run / "predictions.test.jsonl",
         )
+        warn_of_cuts("test", measured.truncated, table.counts.kept, predictor.max_length)
+        return measured
 
     def _certificate(self, best_step: int) -> dict[str, Any]:
         names = ("config.json", "model.safetensors", "vocab.txt", "tokenizer.json")

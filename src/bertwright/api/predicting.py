@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from bertwright.api.common import say, settled, table_of, warn
+from bertwright.api.common import say, say_counts, settled, table_of, warn_of_cuts
+from bertwright.errors import UsageError
 from bertwright.files import replacing
 from bertwright.serving.predictor import load
 from bertwright.settings import PredictSettings
@@ -35,6 +36,8 @@ def predict(settings: PredictSettings | None = None, /, **options: object) -> Pr
         BertwrightError: The model or the file is not what it should be; no output file is left behind then.
     """
     settings = settled(PredictSettings, settings, options)
+    if Path(settings.output).exists() and Path(settings.output).resolve() == Path(settings.input).resolve():
+        raise UsageError(f"--output {settings.output} is the file of --input: choose another name")
     predictor = load(
         settings.model,
         device=settings.device,
@@ -42,22 +45,28 @@ def predict(settings: PredictSettings | None = None, /, **options: object) -> Pr
         max_length=settings.max_length,
         batch_tokens=settings.batch_tokens,
     )
-    table = _texts(settings)
+    quarantine = _quarantine(settings.output)
+    table = _texts(settings, quarantine)
     texts = truncated = 0
     with _output(settings.output) as out:
+        escaped = (out.encoding or "utf-8").lower() not in ("utf-8", "utf8")  # JSON can say all in ASCII
         for prediction in predictor.stream(table.read()):
-            out.write(json.dumps(prediction.to_dict(), ensure_ascii=False) + "\n")
+            out.write(json.dumps(prediction.to_dict(), ensure_ascii=escaped) + "\n")
             texts += 1
             truncated += prediction.truncated
-    if truncated:
-        warn(f"{truncated} of {texts} texts are longer than {predictor.max_length} tokens and lost their end")
+    if table.counts.skipped:
+        say_counts(table, quarantine)
+    warn_of_cuts(str(table.path), truncated, texts, predictor.max_length)
     say(f"{texts} texts labelled", quiet=settings.quiet)
     return Predicted(texts, truncated)
 
 
-def _texts(settings: PredictSettings) -> Table:
-    folder = Path(settings.output).parent if settings.output != "-" else Path()
-    quarantine = folder / "bad_rows.jsonl"
+def _quarantine(output: str) -> Path:
+    """Where unusable rows go: beside the output and under its name, as a folder may hold several."""
+    return Path("bad_rows.jsonl") if output == "-" else Path(output).with_suffix(".bad_rows.jsonl")
+
+
+def _texts(settings: PredictSettings, quarantine: Path) -> Table:
     if settings.input != "-":
         return table_of(Path(settings.input), settings, quarantine=quarantine, needs_label=False, quiet=settings.quiet)
     return read_stream(

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 Rows = NDArray[np.int64]
 
 # Batches of like length are drawn from windows of this many batches: wide enough to leave little padding in
-# attention, narrow enough that who shares a batch with whom stays random.
+# attention, narrow enough that who shares a batch with whom stays random. So a small data set has narrower ones.
 WINDOW = 16
+FEWEST_WINDOWS = 8
 
 
 def stream(*key: int) -> np.random.Philox:
@@ -30,7 +31,7 @@ def shuffled(count: int, *key: int) -> Rows:
 def epoch_batches(lengths: NDArray[np.integer[Any]], batch_size: int, *, seed: int, epoch: int) -> list[Rows]:
     """All rows in batches of like length, in a random order; the same for the same arguments, for ever.
 
-    The rows are shuffled, cut into windows of `WINDOW` batches, sorted by length inside each window,
+    The rows are shuffled, cut into windows of at most `WINDOW` batches, sorted by length inside each window,
     and the batches are shuffled again. Each row comes once; one batch may be smaller than the others.
 
     Args:
@@ -40,7 +41,8 @@ def epoch_batches(lengths: NDArray[np.integer[Any]], batch_size: int, *, seed: i
         epoch: Which pass over the rows, from 0.
     """
     order = shuffled(len(lengths), seed, epoch, 0)
-    width = batch_size * WINDOW
+    whole_batches = len(lengths) // batch_size
+    width = batch_size * min(WINDOW, max(1, whole_batches // FEWEST_WINDOWS))
     windows = [order[start : start + width] for start in range(0, len(order), width)]
     rows = np.concatenate([window[np.argsort(lengths[window], kind="stable")] for window in windows])
     batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]

@@ -9,17 +9,21 @@ _CORNER = "true \\ predicted"
 
 def text_report(metrics: Mapping[str, float], details: Mapping[str, Any]) -> str:
     """A few aligned lines; the confusion matrix is left out beyond `_WIDEST_MATRIX` labels."""
-    labels = [str(label) for label in details["labels"]]
+    labels = [_printable(label) for label in details["labels"]]
     width = max(len(label) for label in [*labels, "label"])
     lines = ["  ".join(f"{name} {value:.4f}" for name, value in metrics.items()), ""]
     lines.append(f"{'label':<{width}}  precision  recall      f1  support")
     lines += [
         f"{label:<{width}}  {row['precision']:9.4f}  {row['recall']:6.4f}  {row['f1']:6.4f}  {row['support']:7d}"
-        for label, row in details["per_class"].items()
+        for label, row in zip(labels, details["per_class"].values(), strict=True)
     ]
     if len(labels) <= _WIDEST_MATRIX:
         lines += ["", *_matrix(labels, details["confusion_matrix"])]
     return "\n".join(lines)
+
+
+def _printable(label: str) -> str:
+    return repr(label)[1:-1]  # a label may hold a line break, or what drives a terminal
 
 
 def _matrix(labels: list[str], counts: list[list[int]]) -> list[str]:

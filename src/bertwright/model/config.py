@@ -123,6 +123,16 @@ class BertConfig:
             intermediate_size=4 * hidden,
         )
 
+    def check_length(self, max_length: int) -> None:
+        """See that texts of `max_length` tokens can be read.
+
+        Raises:
+            UsageError: There are fewer positions than that.
+        """
+        positions = self.max_position_embeddings
+        if max_length > positions:
+            raise UsageError(f"max_length = {max_length} is more than the model reads: it has {positions} positions")
+
     @classmethod
     def from_file(cls, path: Path) -> Self:
         """Read a Hugging Face `config.json`.

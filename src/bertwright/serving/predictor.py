@@ -65,7 +65,9 @@ class Predictor:
             )
         self.compute, self.batch_tokens = compute, batch_tokens
         self.config, self.tokenizer = folder.config, folder.tokenizer
-        self.max_length = min(max_length or folder.tokenizer.max_length, folder.config.max_position_embeddings)
+        if max_length is not None:
+            folder.config.check_length(max_length)
+        self.max_length = max_length or min(folder.tokenizer.max_length, folder.config.max_position_embeddings)
         self.task = Classification(folder.config.labels)
         self.model = SequenceClassifier(folder.config)
         found = folder.load_into(self.model)

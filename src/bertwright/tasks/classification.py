@@ -144,7 +144,7 @@ class ClassificationTally:
 def label_order(labels: Sequence[str]) -> tuple[str, ...]:
     """The distinct labels in the order of the logits: by number where all are whole numbers, else by name."""
     distinct = set(labels)
-    if all(label.lstrip("-").isdecimal() for label in distinct):
+    if all(label.removeprefix("-").isdecimal() for label in distinct):
         return tuple(sorted(distinct, key=lambda label: (int(label), label)))
     return tuple(sorted(distinct))
 

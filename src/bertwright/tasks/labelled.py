@@ -133,8 +133,8 @@ def check_known(rows: LabelledRows, known: Sequence[str], *, source: str) -> Non
     if not strange:
         return
     counts = Counter(label for label, _ in strange).most_common(5)
-    shown = ", ".join(f"{label!r} ({count} rows)" for label, count in counts)
+    shown = ", ".join(f"{label!r} (rows: {count})" for label, count in counts)
     raise DataError(
-        f"{rows.path}:{strange[0][1]}: {len(strange)} rows have labels that {source} does not have: {shown}; "
+        f"{rows.path}:{strange[0][1]}: labels that {source} does not have: {shown}; "
         f"it has {', '.join(map(repr, known[:10]))}{', ...' if len(known) > 10 else ''}"
     )

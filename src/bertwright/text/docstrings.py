@@ -128,7 +128,7 @@ def _docstrings(path: Path) -> list[str] | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "invalid escape sequence": not ours to mend
             tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):  # ast.parse has raised each of these
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):  # which one depends on the Python
         return None
     documented = (node for node in ast.walk(tree) if isinstance(node, _DOCUMENTED))
     texts = (ast.get_docstring(node, clean=False) or "" for node in documented)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertwright.errors import BertwrightError
+from bertwright.errors import BertwrightError, UsageError
 from bertwright.files import write_file
 from bertwright.training.loop import Step
 
@@ -75,8 +75,8 @@ class Log:
     ) -> None:
         self.path, self.window = path, window or Window()
         write_file(path, content)
-        self._file = path.open("a", encoding="utf-8")
         self._board = _board(tensorboard, step + 1) if tensorboard else None
+        self._file = path.open("a", encoding="utf-8")
 
     def training(self, last: Step) -> dict[str, float]:
         """Write the line of the steps since the last one; returns it."""
@@ -108,6 +108,8 @@ class Log:
 
 
 def _board(folder: Path, next_step: int):  # type: ignore[no-untyped-def]  # tensorboard is an extra
-    from torch.utils.tensorboard import SummaryWriter
-
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UsageError("tensorboard is not installed: pip install 'bertwright[tensorboard]'") from error
     return SummaryWriter(str(folder), purge_step=next_step)

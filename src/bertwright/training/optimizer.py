@@ -96,7 +96,9 @@ class Optimizer:
             if sparse is None or not sparse.is_sparse:
                 continue
             rows = sparse.indices()[0]
-            dense = self._dense.setdefault(parameter, torch.zeros_like(parameter))
+            if parameter not in self._dense:
+                self._dense[parameter] = torch.zeros_like(parameter)
+            dense = self._dense[parameter]
             parameter.grad = None
             parameter.grad = dense.index_copy_(0, rows, values)
             touched[parameter] = rows

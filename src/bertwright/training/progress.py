@@ -23,7 +23,9 @@ class Plain:
 
     def line(self, line: Mapping[str, float]) -> None:
         """Loss, rate, speed and the time that is left."""
-        self._print(f"step {line['step']}/{self.total_steps}  {_figures(line)}  {self._left(int(line['step']))} left")
+        speed = f"{line['examples_per_second']:.0f} texts/s"
+        left = self._left(int(line["step"]))
+        self._print(f"step {line['step']}/{self.total_steps}  {_figures(line)}  {speed}  {left} left")
 
     def evaluated(self, step: Step, metrics: Mapping[str, float], *, best: bool) -> None:
         """The validation figures."""
@@ -104,7 +106,7 @@ def watching(total_steps: int, metric: str, start: int, *, quiet: bool) -> Itera
 
 
 def _figures(line: Mapping[str, float]) -> str:
+    """Short enough to leave room for a bar in 80 columns."""
     return (
-        f"loss {line['loss']:.4f}  learning rate {line['learning_rate']:.2e}  "
-        f"{line['tokens_per_second']:.0f} tokens/s  {line['examples_per_second']:.0f} texts/s"
+        f"loss {line['loss']:.4f}  learning rate {line['learning_rate']:.2e}  {line['tokens_per_second']:.0f} tokens/s"
     )

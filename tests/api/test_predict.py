@@ -1,0 +1,214 @@
+"""`predict` and `load(...).predict` from end to end: every text gets its answer, in its order, whatever it holds."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small import json_lines, rows, write_csv
+
+import bertwright
+from bertwright.api.finetuning import Finetuned
+from bertwright.errors import BertwrightError, DataError, UsageError
+
+EXACT = {"precision": "fp32", "device": "cpu", "quiet": True}
+ODD = [
+    "the cat",
+    "",
+    "   ",
+    "[SEP] dog [MASK] [PAD] [CLS] [UNK]",
+    "猫 und Ёж 🦔 \u202e abc",
+    'a "quoted" \\ cat',
+    "\u2028 line \x85 separators \x0b are no line ends",
+    "old " * 30 + "cat",
+    "x" * 5000,
+    "oak",
+]
+
+
+def predicted(tuned: Finetuned, source: Path, tmp_path: Path, **changed: Any) -> list[dict[str, Any]]:
+    output = tmp_path / "predictions.jsonl"
+    given = {"model": str(tuned.folder), "input": str(source), "output": str(output), **EXACT}
+    answer = bertwright.predict(**given | changed)
+    lines = json_lines(output)
+    assert answer.texts == len(lines)
+    assert answer.truncated == sum(bool(line["truncated"]) for line in lines)
+    return lines
+
+
+def test_each_text_has_its_line_in_order_and_as_in_memory(tuned: Finetuned, tmp_path: Path) -> None:
+    source = tmp_path / "texts.jsonl"
+    source.write_text("".join(json.dumps({"text": text}) + "\n" for text in ODD))
+    lines = predicted(tuned, source, tmp_path)
+    assert [line["text"] for line in lines] == ODD
+    assert [line["truncated"] for line in lines] == [len(text.split()) > 14 for text in ODD]
+    for line in lines:
+        assert list(line) == ["text", "label", "score", "scores", "truncated"]
+        assert sum(line["scores"].values()) == pytest.approx(1)
+        assert line["score"] == line["scores"][line["label"]] == max(line["scores"].values())
+    predictor = bertwright.load(tuned.folder, precision="fp32", device="cpu")
+    assert [prediction.to_dict() for prediction in predictor.predict(ODD)] == lines
+
+
+def test_special_tokens_that_somebody_typed_are_plain_text(tuned: Finetuned) -> None:
+    predictor = bertwright.load(tuned.folder, precision="fp32", device="cpu")
+    typed, marked, bracketed = predictor.predict(["a [SEP] cat", "a zzz cat", "a [ sep ] cat"])
+    assert typed.scores == pytest.approx(bracketed.scores, abs=1e-6)
+    assert typed.scores != pytest.approx(marked.scores, abs=1e-6)
+
+
+def test_one_text_may_be_given_without_a_list(tuned: Finetuned) -> None:
+    predictor = bertwright.load(str(tuned.folder), precision="fp32", device="cpu")
+    (alone,) = predictor.predict("the cat")
+    assert alone.scores == pytest.approx(predictor.predict(["oak", "the cat"])[1].scores, abs=1e-5)
+    assert predictor.predict([]) == []
+    (pair,) = predictor.predict("the cat", "the oak")
+    assert pair.text_pair == "the oak"
+    assert pair.to_dict()["text_pair"] == "the oak"
+    with pytest.raises(UsageError, match=r"^2 texts but 1 pairs: each text needs its own$"):
+        predictor.predict(["a", "b"], ["c"])
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 37, 100_000])
+def test_how_many_are_computed_at_a_time_changes_nothing(
+    batch_tokens: int, tuned: Finetuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "texts.txt"
+    source.write_text("\n".join(row["text"] for row in rows(60, seed=9)) + "\n")
+    expected = predicted(tuned, source, tmp_path)
+    monkeypatch.setattr("bertwright.evaluation.inference.windows.__defaults__", (7,))
+    found = predicted(tuned, source, tmp_path, batch_tokens=batch_tokens)
+    assert [line["text"] for line in found] == [line["text"] for line in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert one["scores"] == pytest.approx(other["scores"], abs=1e-5)
+
+
+def test_pairs_and_files_without_a_header(tuned: Finetuned, tmp_path: Path) -> None:
+    source = tmp_path / "pairs.tsv"
+    source.write_text("1\tthe cat\tan old saw\n2\toak\tfern\n")
+    lines = predicted(tuned, source, tmp_path, columns=("_", "one", "two"), text_column="one", text_pair_column="two")
+    assert [(line["text"], line["text_pair"]) for line in lines] == [("the cat", "an old saw"), ("oak", "fern")]
+    predictor = bertwright.load(tuned.folder, precision="fp32", device="cpu")
+    assert predictor.predict(["the cat", "oak"], ["an old saw", "fern"])[0].scores == lines[0]["scores"]
+
+
+def test_labels_in_the_file_are_not_needed_and_not_read(tuned: Finetuned, tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "labelled.csv", [row | {"label": "what"} for row in rows(5)])
+    assert [line["text"] for line in predicted(tuned, source, tmp_path)] == [row["text"] for row in rows(5)]
+
+
+def test_standard_input_and_output(tuned: Finetuned) -> None:
+    """A process of its own, on a terminal that speaks ASCII alone: JSON is JSON there, too."""
+    command = [sys.executable, "-m", "bertwright", "predict", "--model", str(tuned.folder), "--input", "-"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "ascii"}
+    texts = ["the cat", "", "猫 é", '{"text": "not JSON lines"}']
+    run = subprocess.run(
+        [*command, "--precision", "fp32"], input="\n".join(texts).encode(), capture_output=True, env=environment
+    )
+    assert run.returncode == 0, run.stderr
+    assert [json.loads(line)["text"] for line in run.stdout.decode("ascii").splitlines()] == texts
+    assert run.stderr == b"4 texts labelled\n"
+
+
+def test_standard_input_of_json_lines(
+    tuned: Finetuned, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = '{"text": "the cat\\nand dog"}\n{"text": "猫"}\n'.encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    bertwright.predict(model=str(tuned.folder), input="-", **EXACT)
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["text"] for line in out.splitlines()] == ["the cat\nand dog", "猫"]
+    assert "猫" in out
+    assert err == ""
+
+
+MEASURE = """
+import resource, sys
+import bertwright
+bertwright.predict(model=sys.argv[1], input=sys.argv[2], output=sys.argv[3], precision="fp32", device="cpu")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is in kilobytes on Linux")
+def test_memory_does_not_grow_with_the_number_of_rows(tuned: Finetuned, tmp_path: Path) -> None:
+    peaks = {}
+    for count in (5_000, 50_000):
+        source = tmp_path / f"{count}.txt"
+        source.write_text("the old cat\n" * count)
+        run = subprocess.run(
+            [sys.executable, "-c", MEASURE, str(tuned.folder), str(source), str(tmp_path / "out.jsonl")],
+            capture_output=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            check=True,
+        )
+        peaks[count] = int(run.stdout) / 1024
+        with (tmp_path / "out.jsonl").open() as file:
+            assert sum(1 for _ in file) == count
+    # 45,000 more predictions held in memory would be 40 MiB and more.
+    assert peaks[50_000] - peaks[5_000] < 15, peaks
+
+
+# ---- what goes wrong
+
+
+def test_an_error_in_the_middle_leaves_no_file_and_an_old_one_as_it_was(tuned: Finetuned, tmp_path: Path) -> None:
+    source = tmp_path / "texts.jsonl"
+    source.write_text('{"text": "the cat"}\n{"txt": "the dog"}\n')
+    with pytest.raises(DataError, match=r"texts.jsonl:2: no key 'text' in .*--skip-bad-rows$"):
+        predicted(tuned, source, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["texts.jsonl"]
+    (tmp_path / "predictions.jsonl").write_text("old")
+    with pytest.raises(DataError):
+        predicted(tuned, source, tmp_path)
+    assert (tmp_path / "predictions.jsonl").read_text() == "old"
+
+
+def test_bad_rows_are_skipped_counted_and_kept(
+    tuned: Finetuned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "texts.jsonl"
+    source.write_text('{"text": "the cat"}\n{"txt": "the dog"}\n{"text": "oak"}\n')
+    lines = predicted(tuned, source, tmp_path, skip_bad_rows=True)
+    assert [line["text"] for line in lines] == ["the cat", "oak"]
+    quarantine = tmp_path / "predictions.bad_rows.jsonl"
+    expected = f"warning: {source}: 3 rows read = 2 kept + 1 skipped (in {quarantine})\n"
+    assert capsys.readouterr().err == expected
+    assert [line["line"] for line in json_lines(quarantine)] == [2]
+
+
+def test_cut_texts_are_told(tuned: Finetuned, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "texts.txt"
+    source.write_text("old " * 14 + "\n" + "old " * 15 + "\n")
+    assert [line["truncated"] for line in predicted(tuned, source, tmp_path)] == [False, True]
+    assert capsys.readouterr().err == (
+        f"warning: {source}: 1 of 2 texts are longer than 16 tokens and lose their end\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "content", "message"),
+    [
+        ({}, b"", r"texts.txt: there are no rows in it$"),
+        ({}, b"caf\xe9\n", r"texts.txt:1: not UTF-8 but likely cp1252"),
+        ({"input": "none.txt"}, b"a\n", r"none.txt: no such file; check the path$"),
+        ({"output": "no/such/place.jsonl"}, b"a\n", r"^cannot write \S+place.jsonl: No such file or directory"),
+        ({"output": "texts.txt"}, b"a\n", r"^--output \S+texts.txt is the file of --input: choose another name$"),
+        ({"max_length": 20}, b"a\n", r"^max_length = 20 is more than the model reads: it has 19 positions$"),
+        ({"model": "no/such/model"}, b"a\n", r"^no model folder no/such/model"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_one_line(
+    changed: dict[str, Any], content: bytes, message: str, tuned: Finetuned, tmp_path: Path
+) -> None:
+    (tmp_path / "texts.txt").write_bytes(content)
+    given = {name: str(tmp_path / value) if name in ("input", "output") else value for name, value in changed.items()}
+    with pytest.raises(BertwrightError, match=message):
+        predicted(tuned, tmp_path / "texts.txt", tmp_path, **given)
+    assert {path.name for path in tmp_path.iterdir()} == {"texts.txt"}
+    assert (tmp_path / "texts.txt").read_bytes() == content

@@ -1,0 +1,135 @@
+"""Labelled rows: the split keeps the share of every label; what is wrong with labels is said with file and line."""
+
+import gzip
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertwright.errors import DataError
+from bertwright.tasks.labelled import LabelledRows, check_classes, check_known, split
+from bertwright.text.tables import open_table
+from bertwright.text.wordpiece import WordPiece
+
+
+def rows_of(labels: list[str], pairs: list[str] | None = None) -> LabelledRows:
+    """Texts that name their place, from line 2 of a file on."""
+    texts = [f"text {place}" for place in range(len(labels))]
+    return LabelledRows(Path("train.csv"), texts, pairs, labels, np.arange(len(labels)) + 2)
+
+
+def told(check: object, *arguments: object, **named: object) -> str:
+    with pytest.raises(DataError) as caught:
+        check(*arguments, **named)  # type: ignore[operator]
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+# ---- reading
+
+
+def test_rows_of_a_file_with_their_lines(tmp_path: Path):
+    path = tmp_path / "pairs.tsv.gz"
+    path.write_bytes(gzip.compress(b"text\ttext_pair\tlabel\nhallo\twelt\tja\n\nein\ttext\tnein\n"))
+    rows = LabelledRows.read(open_table(path, skip_bad_rows=True, quarantine=tmp_path / "bad.jsonl"))
+    assert (rows.texts, rows.pairs, rows.labels) == (["hallo", "ein"], ["welt", "text"], ["ja", "nein"])
+    assert (rows.lines.tolist(), rows.path) == ([2, 4], path)
+
+
+def test_taking_rows():
+    rows = rows_of(["a", "b", "c"], pairs=["x", "y", "z"]).take(np.array([2, 0]))
+    assert (rows.texts, rows.pairs, rows.labels) == (["text 2", "text 0"], ["z", "x"], ["c", "a"])
+    assert rows.lines.tolist() == [4, 2]
+
+
+def test_description():
+    assert rows_of(["b", "a", "b"]).describe() == "3 texts (b 2, a 1)"
+    many = rows_of([f"label {place % 12:02}" for place in range(24)])
+    assert many.describe().endswith("label 09 2, and 2 more labels)")
+
+
+def test_encoding():
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "text", "0", "1", "2", "x"]
+    rows = rows_of(["b", "a", "b"], pairs=["x", "x x", "x"])
+    texts = rows.encode(WordPiece.from_tokens(tokens, max_length=512), ("a", "b"), 6)
+    assert texts.labels.tolist() == [1, 0, 1]
+    assert texts.encoded.ids.tolist() == [2, 5, 6, 3, 9, 3, 2, 5, 3, 9, 9, 3, 2, 5, 8, 3, 9, 3]
+    assert texts.encoded.truncated.tolist() == [False, True, False]
+    assert texts.where(np.array([2, 0])) == "train.csv: lines 2, 4"
+
+
+# ---- split
+
+
+@given(st.lists(st.sampled_from("aaaabbc"), min_size=8), st.floats(0.1, 0.6), st.integers(0, 2**31))
+def test_the_split_keeps_each_labels_share(labels: list[str], fraction: float, seed: int):
+    rows = rows_of(labels)
+    try:
+        kept, held_out = split(rows, fraction, seed=seed)
+    except DataError:
+        assert all(round(count * fraction) == 0 or count == 1 for count in Counter(labels).values())
+        return
+    assert sorted([*kept.texts, *held_out.texts]) == sorted(rows.texts)
+    for part in (kept, held_out):
+        assert part.lines.tolist() == sorted(part.lines.tolist())
+    for label, count in Counter(labels).items():
+        held = held_out.labels.count(label)
+        assert held == min(round(count * fraction), count - 1)
+        assert kept.labels.count(label) >= 1
+
+
+def test_the_split_is_seeded_and_random():
+    """Literal: the validation set of a run must not change when it goes on."""
+    rows = rows_of(["a", "b"] * 20)
+    held = [split(rows, 0.2, seed=seed)[1].lines.tolist() for seed in (0, 0, 1)]
+    assert held[0] == held[1] != held[2]
+    assert held[0] == [10, 11, 20, 24, 26, 29, 33, 35]
+    places = [line for seed in range(200) for line in split(rows, 0.2, seed=seed)[1].lines.tolist()]
+    counts = np.array([places.count(line) for line in rows.lines])  # each 200 times with probability 0.2
+    assert abs(counts - 40).max() < 4.5 * (200 * 0.2 * 0.8) ** 0.5
+
+
+def test_labels_are_drawn_independently():
+    """Not the same places of every label: rows of a file often come in groups of one of each."""
+    held = split(rows_of(["a", "b"] * 50), 0.2, seed=0)[1].lines
+    assert set(held[held % 2 == 0]) != {line - 1 for line in held[held % 2 == 1]}
+
+
+def test_too_few_rows_to_split():
+    assert told(split, rows_of(["a", "b", "b"]), 0.1, seed=0) == (
+        "train.csv: 3 rows are too few to split off a validation set of 10%; "
+        "give one with --validation, or more with --validation-fraction"
+    )
+
+
+# ---- checks
+
+
+def test_two_labels_are_needed():
+    check_classes(rows_of(["a", "b"]))
+    assert told(check_classes, rows_of(["a", "a"])) == (
+        "train.csv: all 2 rows have the label 'a': there is nothing to tell apart; is it the right --label-column?"
+    )
+
+
+def test_labels_that_look_like_texts():
+    check_classes(rows_of(["a", "b", "c"] * 2))
+    assert told(check_classes, rows_of(["0.1", "0.2", "0.3", "0.1"])) == (
+        "train.csv: 4 rows have 3 different labels, among them '0.1': "
+        "this looks like an id, a number or a text; is it the right --label-column?"
+    )
+
+
+def test_labels_that_training_never_saw():
+    rows = rows_of(["a", "x", "b", "y", "x"])
+    assert told(check_known, rows, ("a", "b"), source="the training set (train.csv)") == (
+        "train.csv:3: labels that the training set (train.csv) does not have: 'x' (rows: 2), 'y' (rows: 1); "
+        "it has 'a', 'b'"
+    )
+    check_known(rows, ("a", "b", "x", "y", "z"), source="the model")
+    many = tuple(f"{place:02}" for place in range(11))
+    assert told(check_known, rows_of(["q"]), many, source="the model").endswith("'08', '09', ...")

@@ -21,6 +21,7 @@ from itertools import product
 from pathlib import Path
 from statistics import fmean, median
 from tempfile import TemporaryDirectory
+from time import time
 from typing import Any
 
 import torch
@@ -41,7 +42,7 @@ COLUMNS = {
         "tokens/s": ("tokens_per_second", "{:.0f}"),
         "tokens a text": ("tokens_per_example", "{:.1f}"),
         "final loss": ("final_loss", "{:.3f}"),
-        "set-up": ("setup_seconds", "{:.1f} s"),
+        "start-up": ("startup_seconds", "{:.1f} s"),
         "matrix products, of a step": ("matrix_products_of_step", "{:.0%}"),
         "of its operators": ("matrix_products_of_operators", "{:.0%}"),
     },
@@ -101,7 +102,8 @@ def measure(job: Job, repeats: int) -> Results:
     results: Results = {side: [] for side in SIDES}
     for repeat, side in product(range(repeats), SIDES):
         operators = str(Path(job.operators) / f"{side}.txt") if job.operators else None
-        turn = replace(job, side=side, seed=repeat, folder=_folder(job, side), operators=operators)
+        folder = _folder(job, side)
+        turn = replace(job, side=side, seed=repeat, folder=folder, operators=operators, began=time())
         figures = in_fresh_process(turn)
         results[side].append(figures)
         _compare(figures, results["ours"][repeat])

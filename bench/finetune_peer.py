@@ -54,7 +54,7 @@ def training(job: Job) -> Figures:
         model=model,
         args=_arguments(job, **(_best_training(job) if job.side == "peer-best" else {})),
         train_dataset=_examples(tokenizer, train, job.max_length, labels),
-        eval_dataset=_examples(tokenizer, test, job.max_length, labels),  # tokenised in our set-up, too
+        eval_dataset=_examples(tokenizer, test, job.max_length, labels),  # bertwright's start-up tokenises it, too
         data_collator=DataCollatorWithPadding(tokenizer),
         processing_class=tokenizer,
         callbacks=[_Listener(watch)],

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any
 
 import torch
@@ -39,6 +39,7 @@ class Job:
         test: Labelled file to predict, and to hold as a validation set while training.
         columns: Names of the columns of files that have no header.
         folder: Where the job may write.
+        began: When its process was asked for, by `time.time()`.
         batch_size: Texts in a batch.
         max_length: Longest sequence, in tokens.
         warmup_steps: Optimizer steps before the clock starts, on both sides.
@@ -59,6 +60,7 @@ class Job:
     test: str
     columns: Sequence[str] | None
     folder: str
+    began: float = 0.0
     batch_size: int = 32
     max_length: int = 128
     warmup_steps: int = 5
@@ -114,14 +116,15 @@ class Watch:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.done = 0
-        self.timed = self.profiled = self.setup = 0.0
+        self.startup = self.timed = self.profiled = 0.0
         activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (job.device == "cuda")
         self.profiler = torch.profiler.profile(activities=activities)
-        self._began = perf_counter()
+        self._began = 0.0
 
     def training_begins(self) -> None:
-        """Everything is read, tokenised and loaded: the first step comes now."""
-        self.setup = self._lap()
+        """Everything is imported, read, tokenised and loaded: the first step comes now."""
+        self.startup = time() - self.job.began
+        self._lap()
 
     def step_ends(self) -> None:
         """The optimizer has stepped and the gradients are cleared."""
@@ -159,7 +162,7 @@ class Watch:
             "examples_per_second": sum(examples[first:last]) / self.timed,
             "tokens_per_second": sum(tokens[first:last]) / self.timed,
             "tokens_per_example": sum(tokens[first:last]) / sum(examples[first:last]),
-            "setup_seconds": self.setup,
+            "startup_seconds": self.startup,
             "final_loss": fmean(losses[half:last], weights=examples[half:last]),
             **self._matrix_products(),
         }
@@ -171,11 +174,11 @@ class Watch:
         that of the kernels that it launched.
         """
         averages = self.profiler.key_averages()
-        time = "self_device_time_total" if self.job.device == "cuda" else "self_cpu_time_total"
+        own = "self_device_time_total" if self.job.device == "cuda" else "self_cpu_time_total"
         if self.job.operators:
-            Path(self.job.operators).write_text(averages.table(sort_by=time, row_limit=-1), encoding="utf-8")
+            Path(self.job.operators).write_text(averages.table(sort_by=own, row_limit=-1), encoding="utf-8")
         # On CUDA the kernels come once more, as events of their own: these are left out.
-        seconds = {e.key: getattr(e, time) / 1e6 for e in averages if e.device_type.name == "CPU"}
+        seconds = {e.key: getattr(e, own) / 1e6 for e in averages if e.device_type.name == "CPU"}
         products = sum(value for name, value in seconds.items() if MATRIX_PRODUCTS.search(name))
         return {
             "matrix_products_of_step": products / self.profiled,

@@ -23,6 +23,6 @@ def test_a_short_fine_tuning_of_minilm_learns_sst2(seed: int, data_dir: Path, mi
         seed=seed,
         output_dir=tmp_path / "out",
     )
-    assert tuned.metrics["validation"]["accuracy"] > 0.5
+    assert tuned.metrics["validation"]["accuracy"] > 0.7  # 0.805 with seed 1; the commoner label has 0.51
     (good, bad) = bertwright.load(tuned.folder).predict(["a wonderful , moving film", "a dull and stupid mess"])
     assert (good.label, bad.label) == ("1", "0")

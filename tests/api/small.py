@@ -1,4 +1,4 @@
-"""Small labelled tables and a tiny BERT for the tests of the verbs: words of three kinds, and words that tell nothing."""
+"""Small labelled tables and a tiny BERT for the tests of the verbs: words of three kinds, and others."""
 
 import json
 import random

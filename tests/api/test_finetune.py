@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from small import VOCABULARY, json_lines, log_of, rows, write_csv
+from small import VOCABULARY, Finetune, json_lines, log_of, rows, write_csv
 
 import bertwright
 from bertwright.api.finetuning import Finetuned
 from bertwright.errors import BertwrightError, UsageError
 from bertwright.model.config import BertConfig
-from conftest import Finetune
 
 THREE = ("animal", "plant", "tool")
 
@@ -225,7 +224,8 @@ def test_the_folder_holds_all_that_is_promised(tuned: Finetuned) -> None:
 def test_the_metrics_are_in_the_file_the_card_and_the_answer(tuned: Finetuned) -> None:
     written = json.loads((tuned.folder / "run" / "metrics.json").read_text())
     assert {name: written[name] for name in ("validation", "test")} == tuned.metrics
-    evaluation = [line for line in log_of(tuned.folder) if line.get("step") == tuned.best_step and "split" in line][0]
+    evaluations = [line for line in log_of(tuned.folder) if "split" in line]
+    (evaluation,) = (line for line in evaluations if line["step"] == tuned.best_step)
     assert {name: evaluation[name] for name in written["validation"]} == written["validation"]
     card = (tuned.folder / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: transformers\npipeline_tag: text-classification\n")
@@ -304,14 +304,13 @@ def test_other_labels_get_a_new_classifier_in_one_calm_line(
     why: str,
     tuned: Finetuned,
     finetune: Finetune,
-    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     made = [row | {"label": kinds[place % len(kinds)]} for place, row in enumerate(rows(30))]
     capsys.readouterr()
     again = finetune(
         model=str(tuned.folder),
-        train=write_csv(tmp_path / "other.csv", made),
+        train=write_csv(tuned.folder.parent / "other.csv", made),
         validation=None,
         max_steps=1,
         learning_rate=1e-9,
@@ -356,6 +355,12 @@ FILES = {
 }
 
 
+@pytest.fixture
+def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+@pytest.mark.usefixtures("_no_hub")
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -397,12 +402,10 @@ def test_what_is_wrong_is_said_before_any_training_and_blocks_nothing(
     message: str,
     finetune: Finetune,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name, content in FILES.items():
         (tmp_path / name).write_text(content, encoding="latin-1")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     paths = {"train", "validation", "test", "vocab"}
     given = {name: tmp_path / str(value) if name in paths else value for name, value in changed.items()}
     with pytest.raises(BertwrightError, match=message) as raised:
@@ -464,9 +467,7 @@ def test_cut_texts_are_counted_for_every_file(
 
 
 def test_a_loss_that_is_not_finite_names_the_rows(finetune: Finetune, inputs: Path) -> None:
-    with pytest.raises(
-        BertwrightError, match=r"^the .* of step \d+ is (nan|inf): nothing was updated. Look at .*lines"
-    ):
+    with pytest.raises(BertwrightError, match=r"^the .* of step \d+ is (nan|inf): nothing was updated. Look at"):
         finetune(learning_rate=1e30, max_steps=9)
 
 

@@ -10,20 +10,9 @@ from typing import Any
 
 import pytest
 import small_run
-import torch
 from small_run import HELD, Differing, Finetune, stop_after
 
-import bertwright
 from bertwright.api.finetuning import Finetuned
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> Iterator[None]:
-    """Runs in this process compute with as many threads as those in others."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +27,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The outcome of the small run when nobody disturbs it."""
     output = tmp_path_factory.mktemp("undisturbed") / "out"
-    bertwright.finetune(**small_run.options(inputs, output))
+    small_run.finetune(inputs, output)
     outcome = small_run.outcome(output)
     assert outcome["metrics"]["best_step"] == small_run.STEPS  # or mistakes in late steps would not show in the weights
     return outcome
@@ -49,7 +38,7 @@ def finetune(inputs: Path, tmp_path: Path) -> Finetune:
     """The small run in this process, with its output in `tmp_path / "out"`; takes settings to change."""
 
     def run(**changed: object) -> Finetuned:
-        return bertwright.finetune(**small_run.options(inputs, tmp_path / "out", **changed))
+        return small_run.finetune(inputs, tmp_path / "out", **changed)
 
     return run
 
@@ -70,7 +59,7 @@ def stopped_once(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The output folder of a run that was stopped after step 7."""
     output = tmp_path_factory.mktemp("stopped") / "out"
     with stop_after(7):
-        bertwright.finetune(**small_run.options(inputs, output))
+        small_run.finetune(inputs, output, save_steps=2)
     return output
 
 

@@ -14,9 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
+import jaxtyping
 import torch
 
+import bertwright
 from bertwright.api.finetuning import Finetuned
+from bertwright.cli import main
 from bertwright.files import read_json, sha256_file
 from bertwright.model.config import BertConfig
 from bertwright.model.encoder import initialise
@@ -39,7 +42,7 @@ Differing = Callable[..., set[str]]
 
 STEPS = 15  # 3 epochs of 37 texts in batches of 8
 # It has more to say than a small pipe takes.
-HELD = {"max_steps": 60, "log_steps": 1, "early_stopping_patience": 60, "quiet": False}
+HELD = {"max_steps": 60, "log_steps": 1, "early_stopping_patience": 60, "save_steps": 2, "quiet": False}
 TIMINGS = ("tokens_per_second", "examples_per_second", "seconds")
 
 
@@ -97,7 +100,7 @@ def options(inputs: Path, output: Path, **changed: object) -> dict[str, object]:
         "max_length": 16,
         "log_steps": 3,
         "eval_steps": 2,
-        "save_steps": 2,
+        "save_steps": 99,
         "early_stopping_patience": 8,
         "best_metric": "loss",
         "precision": "fp32",
@@ -123,6 +126,31 @@ def arguments(inputs: Path, output: Path, **changed: object) -> list[str]:
         else:
             words += [f"--{flag}", str(value)]
     return words
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """One thread, as in the processes that are started, and no checks of shapes, which take longer than the run."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
+        torch.set_num_threads(threads)
+
+
+def finetune(inputs: Path, output: Path, **changed: object) -> Finetuned:
+    """The run in this process."""
+    with plainly():
+        return bertwright.finetune(**options(inputs, output, **changed))
+
+
+def exit_code(inputs: Path, output: Path, **changed: object) -> int:
+    """The run in this process as the command line calls it."""
+    with plainly():
+        return main(arguments(inputs, output, **changed))
 
 
 @contextmanager

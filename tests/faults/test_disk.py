@@ -11,8 +11,6 @@ import pytest
 import small_run
 from small_run import Differing, stop_after
 
-import bertwright
-from bertwright.cli import main
 from bertwright.errors import BertwrightError
 from bertwright.files import damage
 from bertwright.training.log import Log
@@ -68,7 +66,7 @@ def fails(inputs: Path, capsys: pytest.CaptureFixture[str]) -> Fails:
 
     def said(output: Path) -> str:
         capsys.readouterr()  # of what came before
-        assert main(small_run.arguments(inputs, output)) == 1
+        assert small_run.exit_code(inputs, output, save_steps=2) == 1
         (line,) = capsys.readouterr().err.splitlines()
         return line
 
@@ -85,7 +83,7 @@ def again(inputs: Path, differing: Differing, tmp_path: Path) -> Again:
     """Run the command once more: it ends as if nothing had happened."""
 
     def ends_well() -> None:
-        assert main(small_run.arguments(inputs, tmp_path / "out")) == 0
+        assert small_run.exit_code(inputs, tmp_path / "out") == 0
         assert differing() == set()
 
     return ends_well
@@ -113,7 +111,7 @@ def test_a_full_disk(inputs: Path, fails: Fails, again: Again, tmp_path: Path):
     output.mkdir()
     with mounted(output, "-t", "tmpfs", "-o", "size=4m", "tmpfs"):
         with stop_after(7):
-            bertwright.finetune(**small_run.options(inputs, output, overwrite=True))
+            small_run.finetune(inputs, output, save_steps=2, overwrite=True)
         for free in (0, 30_000, 150_000):
             space = os.statvfs(output)
             (output / "ballast").write_bytes(bytes(space.f_bavail * space.f_bsize - free))

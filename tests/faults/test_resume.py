@@ -9,7 +9,6 @@ import pytest
 import small_run
 from small_run import Differing, Finetune, stop_after
 
-import bertwright
 from bertwright.batches.order import BatchOrder, Rows, stream
 from bertwright.training import loop, run
 from bertwright.training.log import Window
@@ -39,10 +38,10 @@ def flip(path: Path, place: int) -> None:
 @pytest.mark.parametrize("step", EVERY_STEP)
 def test_stopped_after_any_step(finetune: Finetune, differing: Differing, tmp_path: Path, step: int):
     with stop_after(step):
-        stopped = finetune(save_steps=99)
+        stopped = finetune()
     assert (stopped.stopped_by, stopped.exit_code, stopped.metrics) == ("SIGTERM", 143, {})
     assert snapshots(tmp_path / "out") == [f"step-{step:08d}"]
-    finished = finetune(save_steps=99)
+    finished = finetune()
     assert (finished.stopped_by, finished.exit_code) == (None, 0)
     assert differing() == set()
     assert not (tmp_path / "out" / "run" / "snapshots").exists()
@@ -51,8 +50,8 @@ def test_stopped_after_any_step(finetune: Finetune, differing: Differing, tmp_pa
 def test_stopped_after_every_step(finetune: Finetune, differing: Differing, tmp_path: Path):
     for step in EVERY_STEP:
         with stop_after(step):
-            assert finetune().stopped_by == "SIGTERM"
-    finetune()
+            assert finetune(save_steps=2).stopped_by == "SIGTERM"
+    finetune(save_steps=2)
     assert differing() == set()
 
 
@@ -63,7 +62,7 @@ IMPATIENT = {"learning_rate": 1e-9, "early_stopping_patience": 3}
 @pytest.fixture(scope="module")
 def impatient(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     output = tmp_path_factory.mktemp("impatient") / "out"
-    bertwright.finetune(**small_run.options(inputs, output, **IMPATIENT))
+    small_run.finetune(inputs, output, **IMPATIENT)
     outcome = small_run.outcome(output)
     assert [line["step"] for line in outcome["log"] if "split" in line] == [2, 4, 6, 8]
     return outcome

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,6 @@ import pytest
 import small_run
 from small_run import HELD, Differing, Finetune, stop_after
 
-import bertwright
-from bertwright.cli import main
 from bertwright.errors import BertwrightError, DataError, SnapshotError, UsageError
 from bertwright.files import read_json
 
@@ -29,7 +28,7 @@ def content(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="session")
 def finished_once(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("finished") / "out"
-    bertwright.finetune(**small_run.options(inputs, output))
+    small_run.finetune(inputs, output)
     return output
 
 
@@ -64,9 +63,9 @@ def test_changed_settings_are_named_with_both_values(stopped: Path, finetune: Fi
 
 @pytest.mark.parametrize("name", ["train.tsv", "dev.tsv", "test.tsv", "model/config.json", "model/vocab.txt"])
 def test_changed_files_are_named(own_inputs: Path, tmp_path: Path, name: str):
-    options = small_run.options(own_inputs, tmp_path / "out")
+    run = partial(small_run.finetune, own_inputs, tmp_path / "out")
     with stop_after(2):
-        bertwright.finetune(**options)
+        run()
     path = own_inputs / name
     if path.name == "vocab.txt":
         (own_inputs / "model" / "tokenizer.json").unlink()
@@ -77,7 +76,7 @@ def test_changed_files_are_named(own_inputs: Path, tmp_path: Path, name: str):
     shown = own_inputs / name if role != "model" else own_inputs / "model"
     told = f"{tmp_path}/out holds a run with other settings: {role} ({shown}) has other content now; {ADVICE}"
     with pytest.raises(UsageError, match=f"^{re.escape(told)}$"):
-        bertwright.finetune(**options)
+        run()
 
 
 def test_settings_that_decide_nothing_may_change(stopped: Path, finetune: Finetune, differing: Differing):
@@ -89,15 +88,15 @@ def test_settings_that_decide_nothing_may_change(stopped: Path, finetune: Finetu
 
 def test_a_run_that_has_nothing_to_lose_may_be_corrected(own_inputs: Path, tmp_path: Path, undisturbed: dict[str, Any]):
     """Before its first snapshot a run is only what was asked for, and asking again is no contradiction."""
-    options = small_run.options(own_inputs, tmp_path / "out")
+    run = partial(small_run.finetune, own_inputs, tmp_path / "out")
     good = (own_inputs / "train.tsv").read_text()
     (own_inputs / "train.tsv").write_text(good + "no label\n")
     with pytest.raises(DataError, match=r"train\.tsv:39: "):
-        bertwright.finetune(**options)
+        run()
     (own_inputs / "train.tsv").write_text(good)
     with pytest.raises(UsageError, match="max_length = 16000 is more than the model reads"):
-        bertwright.finetune(**{**options, "max_length": 16000})
-    bertwright.finetune(**options)
+        run(max_length=16000)
+    run()
     assert small_run.outcome(tmp_path / "out") == undisturbed
 
 
@@ -118,7 +117,7 @@ def test_a_second_run_in_the_same_folder_is_refused(
     told = f"{tmp_path}/out/run is in use by process {held.pid}: wait for it to end, or choose another folder"
     with pytest.raises(UsageError, match=f"^{told}$"):
         finetune(**HELD, overwrite=True)
-    assert main(small_run.arguments(inputs, tmp_path / "out", **HELD)) == 2
+    assert small_run.exit_code(inputs, tmp_path / "out", **HELD) == 2
     assert capsys.readouterr().err == f"error: {told}\n"
     held.send_signal(signal.SIGTERM)
     held.communicate()
@@ -132,7 +131,7 @@ def test_a_finished_run_says_so_and_is_left_alone(
     finished: Path, inputs: Path, finetune: Finetune, capsys: pytest.CaptureFixture[str]
 ):
     before = content(finished)
-    assert main(small_run.arguments(inputs, finished)) == 0
+    assert small_run.exit_code(inputs, finished) == 0
     assert capsys.readouterr().err == f"{finished} is finished already: nothing to do (--overwrite starts anew)\n"
     again = finetune()
     measured = read_json(finished / "run" / "metrics.json")
@@ -255,7 +254,7 @@ def test_the_folder_of_the_model_is_refused(own_inputs: Path, tmp_path: Path):
     before = content(own_inputs)
     for output in (own_inputs / "model", tmp_path / "link"):
         with pytest.raises(UsageError, match=f"^--output-dir {output} is the folder of --model: choose another one$"):
-            bertwright.finetune(**small_run.options(own_inputs, output, overwrite=True))
+            small_run.finetune(own_inputs, output, overwrite=True)
     assert content(own_inputs) == before
 
 
@@ -297,6 +296,6 @@ def test_an_empty_folder_will_do(tmp_path: Path, finetune: Finetune):
 def test_each_file_has_its_own_quarantine(own_inputs: Path, tmp_path: Path):
     with (own_inputs / "train.tsv").open("a") as train:
         train.write("no label\n")
-    bertwright.finetune(**small_run.options(own_inputs, tmp_path / "out", max_steps=1, skip_bad_rows=True))
+    small_run.finetune(own_inputs, tmp_path / "out", max_steps=1, skip_bad_rows=True)
     found = {path.name: path.read_text().count("\n") for path in (tmp_path / "out" / "run").glob("bad_rows.*")}
     assert found == {"bad_rows.train.jsonl": 1}

@@ -19,7 +19,7 @@ def logged(output: Path) -> list[object]:
 
 def goes_on(finetune: Finetune, capsys: pytest.CaptureFixture[str]) -> int:
     """Run the same command; returns the step that it goes on from."""
-    assert finetune(**HELD, save_steps=99).exit_code == 0
+    assert finetune(**{**HELD, "save_steps": 99}).exit_code == 0
     found = re.search("going on from the snapshot of step ([0-9]+)", capsys.readouterr().err)
     assert found is not None
     return int(found[1])

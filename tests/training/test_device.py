@@ -65,9 +65,7 @@ def test_auto_takes_bf16_where_the_cpu_is_fast_at_it(
 
 
 @pytest.mark.parametrize(("amx", "avx", "precision"), [(1, 1, "bf16"), (0, 1, "bf16"), (0, 0, "fp32")])
-def test_a_torch_that_cannot_list_capabilities(
-    monkeypatch: pytest.MonkeyPatch, amx: int, avx: int, precision: str
-):
+def test_a_torch_that_cannot_list_capabilities(monkeypatch: pytest.MonkeyPatch, amx: int, avx: int, precision: str):
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx)

@@ -79,15 +79,17 @@ def test_a_bar_in_a_terminal(columns: int, monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
     leader, follower = pty.openpty()
-    with os.fdopen(leader, "rb", buffering=0) as screen, os.fdopen(follower, "w") as terminal:
+    with os.fdopen(follower, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
         with watching(12, "accuracy", 0, quiet=False) as watcher:
             assert isinstance(watcher, Bar)
             watcher.step(step(6))
             watcher.line(LINE)
             watcher.evaluated(step(6), METRICS, best=True)
-        terminal.flush()
-        shown = screen.read(65536).decode()
+        shown = ""
+        while "\x1b[?25h" not in shown:  # the cursor is shown again at the very end
+            shown += os.read(leader, 4096).decode()
+    os.close(leader)
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     assert "step 6/12  validation: loss 0.5000  accuracy 0.8750  (best so far)\r\n" in plain
     last = [part for part in re.split(r"[\r\n]+", plain) if "━" in part][-1]

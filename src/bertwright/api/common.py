@@ -16,7 +16,8 @@ def settled(kind: type[SettingsT], settings: SettingsT | None, options: dict[str
     """The settings of a call: an object, or keyword arguments, or an object with some replaced."""
     if settings is None:
         return kind.create(options)
-    return kind.create({**settings.model_dump(), **options}) if options else settings
+    named = {kind.name_of(key): value for key, value in options.items()}
+    return kind.create({**settings.model_dump(), **named}) if named else settings
 
 
 def say(text: str, *, quiet: bool = False) -> None:

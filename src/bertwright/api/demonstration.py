@@ -26,8 +26,8 @@ from bertwright.text.wordpiece import WordPiece
 
 PACKAGES = 10
 VOCABULARY = 2_000
-# Chosen on the validation texts, on which larger models and more epochs did no better. The rates of learning and dropout
-# are high because nothing is pre-trained and texts are few.
+# Chosen on the validation texts, on which larger models and more epochs did no better. The learning rate is high because
+# nothing is pre-trained, dropout because the texts are few.
 RECIPE: Mapping[str, object] = MappingProxyType(
     {
         "model": "tiny",

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -35,8 +36,8 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
 
 @pytest.fixture
-def in_this_process(bench: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, float]]:
-    """Spare the bench a new interpreter for each turn: they cost far more than the turns of a tiny model."""
+def in_this_process(bench: ModuleType) -> Callable[..., dict[str, float]]:
+    """Does what `in_fresh_process` does without a new interpreter, which costs far more than a tiny model's turn."""
     job = importlib.import_module("job")
 
     def measured(asked: Any) -> dict[str, float]:
@@ -45,7 +46,6 @@ def in_this_process(bench: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Calla
         figures: dict[str, float] = getattr(side, turn.phase)(turn)
         return figures
 
-    monkeypatch.setattr(bench, "in_fresh_process", measured)
     return measured
 
 
@@ -82,14 +82,18 @@ def job_of(bench: ModuleType, flags: list[str], folder: Path, side: str, phase: 
     return replace(job, side=side, phase=phase)
 
 
-@pytest.mark.usefixtures("in_this_process")
 def test_both_sides_do_the_same_work(
-    bench: ModuleType, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bench: ModuleType,
+    in_this_process: Callable[..., dict[str, float]],
+    flags: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     report, profile = tmp_path / "report.json", tmp_path / "operators"
     flags += ["--repeats", "2", "--output-json", str(report), "--profile", str(profile)]
     flags += ["--batch-size", str(len(TEXTS)), "--peer-eval-batch-size", "13"]  # whole batches: no order to differ in
-    assert bench.main(flags) == 0
+    with patch.object(bench, "in_fresh_process", in_this_process):
+        assert bench.main(flags) == 0
     results = json.loads(report.read_text())["results"]
     assert [[len(turns) for turns in results[phase].values()] for phase in results] == [[2, 2, 2], [2, 2, 2]]
 
@@ -117,7 +121,7 @@ def test_a_process_of_its_own_gives_the_same_figures(
 ) -> None:
     job = job_of(bench, flags, tmp_path / "here", "ours")
     here = in_this_process(job)
-    there = importlib.reload(bench).in_fresh_process(job)
+    there = bench.in_fresh_process(job)
     assert there["final_loss"] == pytest.approx(here["final_loss"], abs=1e-5)
     assert there["tokens_per_example"] == here["tokens_per_example"]
 

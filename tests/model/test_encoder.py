@@ -136,16 +136,7 @@ def test_weights_begin_as_in_the_original(std: float):
     assert abs(within_one - share) < 4 * (share * (1 - share) / everything.numel()) ** 0.5
 
 
-# ---- shapes
-
-
-def test_shapes_are_checked_in_this_suite():
-    """The annotations of the package are checked at every call here; `shape_checks.py` sees to that."""
-    model, tokens = tiny.bert(), tiny.flat(tiny.LENGTHS)
-    with pytest.raises(TypeError, match=r"parameters of bertwright\.model\.encoder\.Pooler\.forward"):
-        model.pooler(torch.zeros(2, 3, tiny.CONFIG.hidden_size))
-    with pytest.raises(TypeError, match=r"parameters of bertwright\.model\.flat\.FlatTokens"):
-        replace(tokens, segments=tokens.segments[1:])
+# ---- what else the others rely on
 
 
 def test_embeddings_have_sparse_gradients_on_a_cpu():

@@ -1,6 +1,7 @@
 """The loop: pieces of a batch are the batch, a run goes on where it stopped, nothing infinite reaches the weights."""
 
 import json
+import math
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -162,27 +163,20 @@ def test_parts_and_steps_draw_dropout_of_their_own():
 # ---- what is not finite
 
 
-def spoil(model: nn.Module, how: str) -> None:
-    weight = model.classifier.weight.data
-    if how == "loss":
-        weight[1, 2] = float("nan")
-    else:
-        weight *= 1e25  # the loss is large but finite; the squares of the gradient are not
-
-
 def told(run: Any, start: int = 0) -> str:
     with pytest.raises(TrainingError) as caught:
         list(run.steps(start))
     return str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("how", "what"), [("loss", "loss of step 1 is nan"), ("norm", "gradient norm of step 1 is inf")]
-)
+@pytest.mark.parametrize("what", ["loss of step 1 is nan", "gradient norm of step 1 is inf"])
 @pytest.mark.parametrize("parts", [1, 4])
-def test_nothing_infinite_reaches_the_weights(how: str, what: str, parts: int):
+def test_nothing_infinite_reaches_the_weights(what: str, parts: int):
     model = tiny.classifier()
-    spoil(model, how)
+    if what.startswith("loss"):
+        model.classifier.weight.data[1, 2] = math.nan
+    else:
+        model.classifier.weight.data *= 1e25  # the loss is large but finite; the squares of the gradient are not
     before = weights(model)
     run = training(model, accumulation=parts)
     lines = sorted(run.examples.lines[run.order.rows(0)].tolist())

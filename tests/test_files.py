@@ -209,6 +209,19 @@ def test_a_missing_parent_is_one_clear_line(tmp_path: Path):
         pass
 
 
+def test_new_folders_reach_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    synced: list[Path] = []
+    monkeypatch.setattr(files, "_fsync", synced.append)
+    files.make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    assert synced == [tmp_path, tmp_path / "a"]
+    files.make_folder(tmp_path / "a" / "b")
+    assert len(synced) == 2
+    (tmp_path / "file").touch()
+    with pytest.raises(BertwrightError, match=f"^cannot make the folder {tmp_path}/file/x: Not a directory$"):
+        files.make_folder(tmp_path / "file" / "x")
+
+
 def test_leftovers_are_removed_and_nothing_else(tmp_path: Path):
     (tmp_path / ".tmp-step-2-77-abcd").mkdir()
     (tmp_path / ".tmp-step-2-77-abcd" / "model").write_bytes(NEW)

@@ -100,8 +100,16 @@ def model_in(output: Path) -> tuple[bytes, ...] | None:
     return tuple((output / name).read_bytes() for name in MODEL) if (output / MODEL[0]).exists() else None
 
 
+def saved(output: Path) -> int:
+    """The step that the same command goes on from."""
+    if (output / "run" / "finished.json").exists():
+        return SETTINGS["max_steps"]
+    whole = (path for path in output.glob("run/snapshots/step-*") if files.damage(path) is None)
+    return max((int(path.name[5:]) for path in whole), default=0)
+
+
 def crash(begun: Path, inputs: Path, folder: Path, every: int, **changed: object) -> tuple[int, list[str]]:
-    """Go on from copies of `begun`, killed at every `every`-th point; returns how many, and what went wrong where."""
+    """Start on copies of `begun`, killed at every `every`-th point; returns how many, and what went wrong where."""
     output, whole = folder / "out", folder / "whole"
     work = partial(small_run.finetune, inputs, output, **changed)
     shutil.copytree(begun, whole)
@@ -117,6 +125,8 @@ def crash(begun: Path, inputs: Path, folder: Path, every: int, **changed: object
             wrong.append(f"{line}: not reached")
         if model_in(output) not in models:
             wrong.append(f"{line}: the model folder was neither old nor new")
+        if saved(output) < saved(begun) and "overwrite" not in changed:
+            wrong.append(f"{line}: what was saved was lost")
         if in_a_child(work):
             wrong.append(f"{line}: the same command failed")
             continue

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,8 +12,10 @@ import pytest
 import small_run
 from small_run import Differing, stop_after
 
-from bertwright.errors import BertwrightError
+from bertwright.errors import BertwrightError, ModelFolderError
 from bertwright.files import damage
+from bertwright.model.folder import ModelFolder, write_model_folder
+from bertwright.model.heads import SequenceClassifier
 from bertwright.training.log import Log
 from bertwright.training.loop import Step
 
@@ -97,6 +100,7 @@ STOPPED = {"step-00000006": True, "step-00000007": True}
     [
         (70_000, "snapshots/step-00000008: File too large; nothing was left behind"),
         (30_000, "best.safetensors: File too large; the file that was there is unchanged"),
+        (0, "best.safetensors: File too large; the file that was there is unchanged"),  # nor the lock's number
     ],
 )
 def test_a_file_that_grows_too_large(stopped: Path, fails: Fails, again: Again, size: int, told: str):
@@ -130,6 +134,14 @@ def test_a_log_that_cannot_grow(tmp_path: Path):
         log.evaluation(Step(1, 0.1, 0.0, 0.0, 0.0, 1, 1), "validation", {"loss": 1.0})
     with largest_file(50):
         log.close()  # must not complain a second time, and hide the first
+
+
+def test_a_model_folder_that_is_half_overwritten_is_none(inputs: Path, tmp_path: Path):
+    folder = ModelFolder.open(Path(shutil.copytree(inputs / "model", tmp_path / "model")))
+    with largest_file(10_000), pytest.raises(BertwrightError, match=r"model\.safetensors: File too large"):
+        write_model_folder(folder.path, SequenceClassifier(folder.config), folder.config, folder.tokenizer)
+    with pytest.raises(ModelFolderError, match=r"is not a model folder: it has no config\.json$"):
+        ModelFolder.open(folder.path)
 
 
 def test_a_folder_that_is_read_only(stopped: Path, fails: Fails, again: Again):

@@ -4,15 +4,19 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import small_run
 from small_run import Differing, Finetune, stop_after
 
 from bertwright.batches.order import BatchOrder, Rows, stream
+from bertwright.errors import SnapshotError
 from bertwright.training import loop, run
 from bertwright.training.log import Window
+from bertwright.training.loop import Step
 from bertwright.training.optimizer import Optimizer
+from bertwright.training.progress import Silent
 
 EVERY_STEP = range(1, small_run.STEPS + 1)
 FILES_OF_A_SNAPSHOT = [
@@ -198,3 +202,22 @@ def test_a_run_that_moved_goes_on(stopped: Path, finetune: Finetune, differing: 
     shutil.move(stopped, tmp_path / "elsewhere")
     finetune(output_dir=tmp_path / "elsewhere")
     assert differing(tmp_path / "elsewhere") == set()
+
+
+@pytest.mark.parametrize("content", [None, b"something else"])
+def test_best_weights_that_are_not_as_they_were_written_are_never_used(
+    finetune: Finetune, impatient: dict[str, Any], differing: Differing, tmp_path: Path, content: bytes | None
+):
+    best = tmp_path / "out" / "run" / "best.safetensors"
+
+    def harm(_: object, step: Step) -> None:
+        if step.step == 5:
+            best.unlink() if content is None else best.write_bytes(content)
+
+    told = f"^{best} is not as it was written after step 2: run the same command again to go on from the newest whole"
+    with patch.object(Silent, "step", harm), pytest.raises(SnapshotError, match=told):
+        finetune(**IMPATIENT, save_steps=4)
+    assert snapshots(tmp_path / "out") == ["step-00000004"]
+    assert not (tmp_path / "out" / "config.json").exists()
+    finetune(**IMPATIENT)
+    assert differing(expected=impatient) == set()

@@ -1,7 +1,7 @@
 """The optimizer: torch's AdamW on dense gradients, step by step; its groups, rates, state and refusals."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterable
 from itertools import product
 
 import pytest
@@ -14,7 +14,6 @@ from bertwright.model.heads import SequenceClassifier
 from bertwright.training.optimizer import Optimizer, freeze
 
 SPARED = ("bias", "LayerNorm.weight")
-Prepare = Callable[[nn.Module], object]
 
 
 def backward(model: nn.Module, seed: int) -> None:
@@ -24,6 +23,12 @@ def backward(model: nn.Module, seed: int) -> None:
     logits = model(tokens)
     weight = torch.linspace(-2, 1, logits.numel(), dtype=logits.dtype).view_as(logits)
     (logits * weight * 10**seed).sum().backward()
+
+
+def train(model: nn.Module, optimizer: Optimizer, seeds: Iterable[int]) -> None:
+    for seed in seeds:
+        backward(model, seed)
+        optimizer.step(1e-2)
 
 
 def ones(model: nn.Module) -> None:
@@ -153,44 +158,37 @@ def test_freezing_leaves_the_rates_of_the_others(layers: int):
 def test_its_state_is_all_there_is():
     """Bit for bit: four steps are two steps, a state as named tensors, and two more by another optimizer."""
     through, begun, resumed = (tiny.classifier(seed=seed) for seed in (0, 0, 1))
-    optimizers = [Optimizer(model, weight_decay=0.1) for model in (through, begun)]
-    for seed in range(2):
-        for model, optimizer in zip((through, begun), optimizers, strict=True):
-            backward(model, seed)
-            optimizer.step(1e-2)
-    resumed.load_state_dict(begun.state_dict())
-    optimizers[1] = Optimizer(resumed, weight_decay=0.1)
-    assert optimizers[1].state() == {}
-    state = {name: tensor.clone() for name, tensor in Optimizer.state(optimizers[0]).items()}
-    optimizers[1].load_state(state, 2)
-    assert same(optimizers[1].state(), state)
-    for seed in range(2, 4):
-        for model, optimizer in zip((through, resumed), optimizers, strict=True):
-            backward(model, seed)
-            optimizer.step(1e-2)
-    assert same(weights(resumed), weights(through))
-    assert same(optimizers[1].state(), optimizers[0].state())
-    names = {f"{moment}.{name}" for moment, name in product(("exp_avg", "exp_avg_sq"), weights(through))}
+    whole, first, second = (Optimizer(model, weight_decay=0.1) for model in (through, begun, resumed))
+    train(through, whole, range(4))
+    train(begun, first, range(2))
+    assert second.state() == {}
+    state = {name: tensor.clone() for name, tensor in first.state().items()}
+    names = {f"{moment}.{name}" for moment, name in product(("exp_avg", "exp_avg_sq"), weights(begun))}
     assert state.keys() == names
+    resumed.load_state_dict(begun.state_dict())
+    second.load_state(state, 2)
+    assert same(second.state(), first.state())
+    train(resumed, second, range(2, 4))
+    assert same(weights(resumed), weights(through))
+    assert same(second.state(), whole.state())
 
 
 @pytest.mark.parametrize("value", [math.inf, math.nan])
 @pytest.mark.parametrize("name", ["classifier.bias", "bert.embeddings.word_embeddings.weight"])
 def test_a_gradient_that_is_not_finite_updates_nothing(value: float, name: str):
+    """Be it dense or sparse; and the next step is as if there had been none between."""
     model, untouched = tiny.classifier(), tiny.classifier()
     optimizer, other = (Optimizer(m, weight_decay=0.1) for m in (model, untouched))
-    for m, o in ((model, optimizer), (untouched, other)):
-        backward(m, 0)
-        o.step(1e-2)
+    train(model, optimizer, [0])
+    train(untouched, other, [0])
     backward(model, 1)
     model.get_parameter(name).grad *= value
     assert not math.isfinite(optimizer.step(1e-2))
     assert all(parameter.grad is None for parameter in model.parameters())
     assert same(weights(model), weights(untouched))
     assert same(optimizer.state(), other.state())
-    for m, o in ((model, optimizer), (untouched, other)):
-        backward(m, 2)
-        o.step(1e-2)
+    train(model, optimizer, [2])
+    train(untouched, other, [2])
     assert same(weights(model), weights(untouched))
 
 

@@ -1,7 +1,6 @@
 """`finetune`: a labelled file and a BERT in; a tested model folder, and `run/` with how it came about, out."""
 
 import platform
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -13,8 +12,9 @@ import numpy as np
 import torch
 
 import bertwright
-from bertwright.api.common import check_positive, say, say_counts, settled, table_of, warn, warn_of_cuts
+from bertwright.api.common import say, settled, table_of, warn, warn_of_cuts
 from bertwright.api.evaluating import Measured, measure_file
+from bertwright.api.labelled_sets import LabelledSets, check_files, given_files, quarantine_file
 from bertwright.api.run_folder import RunFolder, file_origin
 from bertwright.api.starting_point import StartingPoint
 from bertwright.batches.order import BatchOrder
@@ -27,15 +27,7 @@ from bertwright.model.folder import ModelFolder, write_model_folder
 from bertwright.model.heads import SequenceClassifier
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import FinetuneSettings
-from bertwright.tasks.classification import (
-    Classification,
-    LabelledBatch,
-    LabelledTexts,
-    balanced_weights,
-    label_order,
-    positive_label,
-)
-from bertwright.tasks.labelled import LabelledRows, check_classes, check_known, split
+from bertwright.tasks.classification import Classification, LabelledBatch, positive_label
 from bertwright.training.device import Compute, keep_freed_memory
 from bertwright.training.loop import Training
 from bertwright.training.optimizer import Optimizer, freeze
@@ -82,28 +74,11 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: object) -> 
     folder = RunFolder(settings.output_dir)
     if Path(settings.model).is_dir() and Path(settings.model).resolve() == folder.output.resolve():
         raise UsageError(f"--output-dir {folder.output} is the folder of --model: choose another one")
-    _check_files(_files(settings))
+    check_files(settings)
     folder.prepare(overwrite=settings.overwrite)
     keep_freed_memory()
     with lock_folder(folder.run):
         return _Finetuning(settings, compute, folder).result()
-
-
-def _files(settings: FinetuneSettings) -> dict[str, Path]:
-    """The labelled files that are given, by their roles."""
-    files = {"train": settings.train, "validation": settings.validation, "test": settings.test}
-    return {role: path for role, path in files.items() if path is not None}
-
-
-def _check_files(files: Mapping[str, Path]) -> None:
-    """Said first of all: nothing is downloaded, and no folder made, for a name that was mistyped."""
-    missing = [
-        f"--{role} {path}{' (it is a folder)' if path.is_dir() else ''}"
-        for role, path in files.items()
-        if not path.is_file()
-    ]
-    if missing:
-        raise UsageError(f"no such file: {', '.join(missing)}")
 
 
 class _Finetuning:
@@ -118,56 +93,23 @@ class _Finetuning:
         if self.settings.overwrite:
             self.folder.clear()
         start = StartingPoint.find(self.settings.model, self.settings.vocab)
-        self.folder.begin(self.settings, self._origin(start))
+        origins = {role: file_origin(path) for role, path in given_files(self.settings).items()}
+        self.folder.begin(self.settings, {"model": start.origin(), **origins})
         if self.folder.finished:
             return self._already_finished()
         self.folder.remove_leftovers()
         self._check_fit(start.config)
-        rows, validation = self._rows()
-        labels = label_order(rows.labels)
-        self._check(rows, validation, labels)
-        model, config, notice = start.classifier(labels, dropout=self.settings.dropout, seed=self.settings.seed)
+        sets = LabelledSets.read(self.settings, self.folder.run)
+        model, config, notice = start.classifier(sets.labels, dropout=self.settings.dropout, seed=self.settings.seed)
         if notice:
             self.say(notice)
-        run = self._run(model, start, rows, validation)
+        run = self._run(model, start, sets)
         with closing(run.log):
             stopped_by = self._follow(run)
         if stopped_by is not None:
             return self._stopped(run, stopped_by)
         run.load_best()
         return self._publish(run, model, config, start)
-
-    def _origin(self, start: StartingPoint) -> dict[str, Any]:
-        """Hashes of all that the run begins with."""
-        origins = {role: file_origin(path) for role, path in _files(self.settings).items()}
-        return {"model": start.origin(), **origins}
-
-    def _read(self, path: Path, role: str) -> LabelledRows:
-        quarantine = self._quarantine(role)
-        table = table_of(path, self.settings, quarantine=quarantine, quiet=self.settings.quiet)
-        rows = LabelledRows.read(table)
-        say_counts(table, quarantine, quiet=self.settings.quiet)
-        return rows
-
-    def _quarantine(self, role: str) -> Path:
-        """Where the unusable rows of a file go; a file of its own, as a pass without any removes it."""
-        return self.folder.run / f"bad_rows.{role}.jsonl"
-
-    def _rows(self) -> tuple[LabelledRows, LabelledRows]:
-        """Training and validation rows; the test file is only looked over for labels."""
-        rows = self._read(self.settings.train, "train")
-        check_classes(rows)
-        if self.settings.validation is not None:
-            validation = self._read(self.settings.validation, "validation")
-        else:
-            rows, validation = split(rows, self.settings.validation_fraction, seed=self.settings.seed)
-            self.say(
-                f"validation set split off {rows.path}: {self.settings.validation_fraction:.0%} of each label, "
-                f"seed {self.settings.seed}"
-            )
-        self.say(f"train: {rows.describe()}")
-        self.say(f"validation: {validation.describe()}")
-        return rows, validation
 
     def _check_fit(self, config: BertConfig) -> None:
         """What the model cannot do is said before any file is read."""
@@ -176,35 +118,15 @@ class _Finetuning:
         if frozen is not None and frozen > config.num_hidden_layers:
             raise UsageError(f"freeze_layers = {frozen}: the model has {config.num_hidden_layers} layers")
 
-    def _check(self, rows: LabelledRows, validation: LabelledRows, labels: tuple[str, ...]) -> None:
-        """Whatever is wrong with labels and settings is said before any training."""
-        source = f"the training set ({rows.path})"
-        check_known(validation, labels, source=source)
-        if self.settings.test is not None:
-            check_known(self._read(self.settings.test, "test"), labels, source=source)
-        if self.settings.best_metric == "f1" and len(labels) != 2:
-            raise UsageError(f"best_metric = f1 is for two labels, and there are {len(labels)}: use f1_macro")
-        check_positive(self.settings.positive_label, labels)
-
-    def _encode(self, rows: LabelledRows, role: str, start: StartingPoint, labels: tuple[str, ...]) -> LabelledTexts:
-        texts = rows.encode(start.tokenizer, labels, self.settings.max_length)
-        cut, longest = int(texts.encoded.truncated.sum()), int(texts.encoded.full_lengths.max())
-        warn_of_cuts(role, cut, len(rows), self.settings.max_length, longest=longest)
-        return texts
-
-    def _run(
-        self, model: SequenceClassifier, start: StartingPoint, rows: LabelledRows, validation: LabelledRows
-    ) -> Run[LabelledBatch]:
+    def _run(self, model: SequenceClassifier, start: StartingPoint, sets: LabelledSets) -> Run[LabelledBatch]:
         """Wire loop, optimizer, schedule, log and snapshots."""
         settings = self.settings
-        labels = label_order(rows.labels)
-        examples = self._encode(rows, "train", start, labels)
-        held_out = self._encode(validation, "validation", start, labels)
+        examples, held_out = sets.encode(start.tokenizer, settings.max_length)
         task = Classification(
-            labels,
-            weights=balanced_weights(rows.labels, labels) if settings.class_weights == "balanced" else None,
+            sets.labels,
+            weights=sets.balanced_weights() if settings.class_weights == "balanced" else None,
             smoothing=settings.label_smoothing,
-            positive=positive_label(labels, settings.positive_label),
+            positive=positive_label(sets.labels, settings.positive_label),
         )
         model.to(self.compute.device)
         if settings.freeze_layers is not None:
@@ -295,7 +217,9 @@ class _Finetuning:
     def _test(self, output: Path) -> Measured:
         assert self.settings.test is not None
         predictor = Predictor(ModelFolder.open(output), self.compute)
-        table = table_of(self.settings.test, self.settings, quarantine=self._quarantine("test"), quiet=True)
+        table = table_of(
+            self.settings.test, self.settings, quarantine=quarantine_file(self.folder.run, "test"), quiet=True
+        )
         measured = measure_file(
             predictor,
             table,

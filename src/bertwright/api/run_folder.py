@@ -74,7 +74,7 @@ class RunFolder:
             UsageError: A setting or a file has changed since; the text names each with both values.
             SnapshotError: What the run began with cannot be read.
         """
-        if not (self.finished or _entries(self.snapshots)):
+        if not (self.finished or list(self.snapshots.glob("step-*"))):
             write_json(self.run / _ORIGIN, origin)
             write_file(self.run / _SETTINGS, settings.to_yaml())
             return

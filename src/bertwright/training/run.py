@@ -169,7 +169,9 @@ class Run(Generic[BatchT]):
         return {name: tensor.detach() for name, tensor in self.training.model.state_dict().items()}
 
     def _save(self) -> Snapshot:
-        attached = [self.log.path, self.folder / BEST] if self.standing.best_metrics else [self.log.path]
+        attached = {LOG: self.log.path.read_bytes()}
+        if self.standing.best_metrics:
+            attached[BEST] = self._best()
         return self.snapshots.publish(
             self.standing.step,
             {"standing": asdict(self.standing), "window": asdict(self.log.window)},
@@ -183,19 +185,25 @@ class Run(Generic[BatchT]):
         Raises:
             SnapshotError: The file that holds them is not as it was written.
         """
+        self.training.model.load_state_dict(safetensors.torch.load(self._best()))
+
+    def _best(self) -> bytes:
         path = self.folder / BEST
         data = path.read_bytes() if path.exists() else b""
         if hashlib.sha256(data).hexdigest() != self.standing.best_sha256:
             raise SnapshotError(
-                f"{path} is not as it was written after step {self.standing.best_step}: run the same command again, "
-                "which goes on from the newest whole snapshot"
+                f"{path} is not as it was written after step {self.standing.best_step}: run the same command again to "
+                "go on from the newest whole snapshot"
             )
-        self.training.model.load_state_dict(safetensors.torch.load(data))
+        return data
 
 
 def _better(new: Mapping[str, float], old: Mapping[str, float], metric: str) -> bool:
-    """Whether `new` is the best so far: of equal ones the first stays; a loss is better when lower."""
-    if not old:
-        return True
-    sign = -1.0 if metric == "loss" else 1.0
-    return sign * new[metric] > sign * old[metric]
+    """Whether `new` is the best so far: by the metric, then by the loss; of equal ones the first stays."""
+    return not old or _rank(new, metric) > _rank(old, metric)
+
+
+def _rank(metrics: Mapping[str, float], metric: str) -> tuple[float, float]:
+    """What is better ranks higher; a small validation set has many ties, which the loss decides."""
+    loss = -metrics["loss"]
+    return (loss if metric == "loss" else metrics[metric], loss)

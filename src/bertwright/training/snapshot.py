@@ -8,7 +8,7 @@ and dropout are pure functions of (seed, step). No pickle. Knows nothing of mode
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ class Snapshots:
         step: int,
         state: Mapping[str, object],
         tensors: Mapping[str, Mapping[str, Tensor]],
-        attached: Iterable[Path] = (),
+        attached: Mapping[str, bytes] | None = None,
     ) -> Snapshot:
         """Write the snapshot of a step, then remove the oldest beyond `keep`.
 
@@ -81,7 +81,7 @@ class Snapshots:
             step: Optimizer steps done.
             state: JSON values.
             tensors: File name (without suffix) → its tensors.
-            attached: Files to take copies of.
+            attached: Other files by name.
 
         Raises:
             BertwrightError: The disk is full, or the folder cannot be written; the snapshots before are unchanged.
@@ -92,10 +92,10 @@ class Snapshots:
             shutil.rmtree(final)
         with publish_folder(final) as folder:
             for name, values in tensors.items():
-                data = safetensors.torch.save({key: value.detach().contiguous() for key, value in values.items()})
-                (folder / f"{name}.safetensors").write_bytes(data)
-            for path in attached:
-                shutil.copyfile(path, folder / path.name)
+                plain = {key: value.detach().contiguous() for key, value in values.items()}
+                (folder / f"{name}.safetensors").write_bytes(safetensors.torch.save(plain))
+            for name, data in (attached or {}).items():
+                (folder / name).write_bytes(data)
             write_json(folder / _STATE, state)
             write_manifest(folder, {"step": step})
         self._prune(step)

@@ -14,7 +14,7 @@ demo: $(VENV)/installed
 	$(BIN)/bertwright demo
 
 test: $(VENV)/installed-test $(MINILM)/model.safetensors check
-	BERTWRIGHT_MINILM=$(MINILM) $(BIN)/python -m pytest
+	BERTWRIGHT_MINILM=$(MINILM) OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff check

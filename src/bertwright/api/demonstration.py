@@ -32,7 +32,7 @@ RECIPE: Mapping[str, object] = MappingProxyType(
     {
         "model": "mini",
         "max_length": 64,
-        "epochs": 8,
+        "epochs": 7,
         "learning_rate": 5e-4,
         "dropout": 0.3,
         "label_smoothing": 0.1,

@@ -59,8 +59,8 @@ def test_stopped_after_every_step(finetune: Finetune, differing: Differing, tmp_
     assert differing() == set()
 
 
-# A learning rate that moves nothing: the first evaluation stays the best one, and patience ends at the fourth.
-IMPATIENT = {"learning_rate": 1e-9, "early_stopping_patience": 3}
+# A learning rate that moves not one bit: the first evaluation stays the best one, and patience ends at the fourth.
+IMPATIENT = {"learning_rate": 1e-30, "early_stopping_patience": 3}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,9 @@ def impatient(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 @pytest.mark.parametrize("step", [4, 7, 8])
-def test_patience_is_remembered(finetune: Finetune, differing: Differing, impatient: dict[str, Any], step: int):
+def test_patience_is_remembered(
+    finetune: Finetune, differing: Differing, impatient: dict[str, Any], tmp_path: Path, step: int
+):
     with stop_after(step):
         assert finetune(**IMPATIENT).stopped_by == "SIGTERM"
     (tmp_path / "out" / "run" / "best.safetensors").unlink()  # the snapshot has it

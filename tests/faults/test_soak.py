@@ -22,7 +22,7 @@ run = folder / "run"
 done = max((int(path.name[5:]) for path in run.glob("snapshots/step-*")), default=0)
 log = [f'{{"step": {step}}}\\n' for step in range(1, done + 1)]
 for step in range(done + 1, 13):
-    time.sleep(0.01)
+    time.sleep(0.03)
     log.append(f'{{"step": {step}}}\\n')
     (run / "log.jsonl").write_text("".join(log))
     (run / "snapshots" / f"step-{step}").mkdir()

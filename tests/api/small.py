@@ -56,7 +56,9 @@ def write_csv(path: Path, made: Sequence[dict[str, str]], *, header: bool = True
     return path
 
 
-def write_bert(folder: Path, *, labels: tuple[str, ...] = (), initializer_range: float = 0.3) -> Path:
+def write_bert(
+    folder: Path, *, labels: tuple[str, ...] = (), initializer_range: float = 0.3, positions: int = 19
+) -> Path:
     """A model folder with random weights."""
     config = BertConfig(
         vocab_size=len(VOCABULARY),
@@ -64,7 +66,7 @@ def write_bert(folder: Path, *, labels: tuple[str, ...] = (), initializer_range:
         num_hidden_layers=2,
         num_attention_heads=3,
         intermediate_size=37,
-        max_position_embeddings=19,
+        max_position_embeddings=positions,
         initializer_range=initializer_range,
         labels=labels or ("any",),
     )

@@ -33,13 +33,15 @@ class Victim:
 
     def __init__(self, command: list[str], folder: Path) -> None:
         self.command, self.folder = command, folder
+        self._said = folder.with_suffix(".stderr")
         self.start()
 
     def start(self) -> None:
         """Start the command, again or for the first time."""
         self._logged_before = self.logged()
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE, text=True, env=environment)
+        with self._said.open("w") as stderr:
+            self.process = subprocess.Popen(self.command, stderr=stderr, env=environment)
 
     def wait_until_it_works(self) -> None:
         """Return when the process has taken the folder, or has ended."""
@@ -52,14 +54,12 @@ class Victim:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.communicate()
-        return self.process.returncode < 0
+        return self.process.wait() < 0
 
     def end(self) -> None:
         """Wait for the end, which has to be a good one."""
-        said = self.process.communicate()[1]
-        if self.process.returncode:
-            sys.exit(f"{' '.join(self.command)}\nended with {self.process.returncode}: {said}")
+        if code := self.process.wait():
+            sys.exit(f"{' '.join(self.command)}\nended with {code}: {self._said.read_text()}")
 
     def phase(self, last_step: int) -> str:
         """What the process was doing when it died."""

@@ -17,7 +17,7 @@ from transformers import (
 )
 
 from bertwright.tasks.classification import label_order
-from bertwright.text.tables import Row
+from bertwright.text.tables.table import Row
 from job import Figures, Job, Laps, Watch, accuracy, answer
 
 Example = dict[str, Any]

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity
 
-from bertwright.text.tables import Row, open_table
+from bertwright.text.tables.table import Row, open_table
 
 # Operators that multiply matrices, attention kernels among them. Only their *self* time is counted, so that
 # `linear`, which calls `addmm`, counts nothing twice.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bertwright.errors import DataError
 from bertwright.tasks.labelled import LabelledRows, check_classes, check_known, split
-from bertwright.text.tables import open_table
+from bertwright.text.tables.table import open_table
 from bertwright.text.wordpiece import WordPiece
 
 

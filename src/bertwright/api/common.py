@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from bertwright.errors import UsageError
 from bertwright.settings import Settings, TableSettings
-from bertwright.text.tables import Table, open_table
+from bertwright.text.tables.table import Table, open_table
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 

@@ -19,7 +19,7 @@ from bertwright.evaluation.baselines import commonest, naive_bayes
 from bertwright.tasks.classification import label_order
 from bertwright.tasks.labelled import LabelledRows
 from bertwright.tasks.metrics import classification_metrics, confusion_matrix
-from bertwright.text.tables import open_table
+from bertwright.text.tables.table import open_table
 from bertwright.text.wordpiece import WordPiece
 
 COMMONEST, BAYES, BERT = "commonest package", "naive Bayes", "BERT"

@@ -17,7 +17,7 @@ from bertwright.serving.predictor import Predictor, load
 from bertwright.settings import EvaluateSettings
 from bertwright.tasks.classification import Classification, positive_label
 from bertwright.tasks.labelled import LabelledRows, check_known
-from bertwright.text.tables import Table
+from bertwright.text.tables.table import Table
 
 
 @dataclass(frozen=True, slots=True)

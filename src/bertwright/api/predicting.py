@@ -13,7 +13,7 @@ from bertwright.errors import UsageError
 from bertwright.files import replacing
 from bertwright.serving.predictor import load
 from bertwright.settings import PredictSettings
-from bertwright.text.tables import Table, read_stream
+from bertwright.text.tables.table import Table, read_stream
 
 
 @dataclass(frozen=True, slots=True)

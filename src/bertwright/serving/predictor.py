@@ -19,7 +19,7 @@ from bertwright.model.folder import ModelFolder
 from bertwright.model.heads import SequenceClassifier
 from bertwright.model.hub import resolve_model
 from bertwright.tasks.classification import Classification
-from bertwright.text.tables import Row
+from bertwright.text.tables.table import Row
 from bertwright.text.wordpiece import Encoded
 from bertwright.training.device import Compute, keep_freed_memory
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bertwright.batches.order import shuffled
 from bertwright.errors import DataError
 from bertwright.tasks.classification import LabelledTexts
-from bertwright.text.tables import Row, Table
+from bertwright.text.tables.table import Row, Table
 from bertwright.text.wordpiece import WordPiece
 
 _SPLIT = 3  # sets this random stream apart from those of order and dropout

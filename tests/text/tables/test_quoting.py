@@ -2,7 +2,7 @@
 
 import pytest
 
-from bertwright.text.quoting import uses_quotes
+from bertwright.text.tables.quoting import uses_quotes
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,22 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bertwright.errors import DataError, UsageError
-from bertwright.text.bad_rows import BadRow, BadRows
-from bertwright.text.cells import UnusableCellError, label_of, text_of
-from bertwright.text.columns import Named, choose_columns
 from bertwright.text.complaints import place, shown
-from bertwright.text.delimited import open_delimited
 from bertwright.text.lines import Lines, decoded_lines, open_bytes
-from bertwright.text.records import HEAD, JsonLines, PlainText, Record, Source, json_columns, open_json, open_parquet
+from bertwright.text.tables.bad_rows import BadRow, BadRows
+from bertwright.text.tables.cells import UnusableCellError, label_of, text_of
+from bertwright.text.tables.columns import Named, choose_columns
+from bertwright.text.tables.delimited import open_delimited
+from bertwright.text.tables.records import (
+    HEAD,
+    JsonLines,
+    PlainText,
+    Record,
+    Source,
+    json_columns,
+    open_json,
+    open_parquet,
+)
 
 
 @dataclass(frozen=True, slots=True)

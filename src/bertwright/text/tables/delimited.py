@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bertwright.errors import DataError, UsageError
-from bertwright.text.cells import LONGEST_CELL
-from bertwright.text.columns import IGNORED, Named, is_header
 from bertwright.text.complaints import all_shown, place
 from bertwright.text.lines import without_ending
-from bertwright.text.quoting import uses_quotes
-from bertwright.text.records import Record
+from bertwright.text.tables.cells import LONGEST_CELL
+from bertwright.text.tables.columns import IGNORED, Named, is_header
+from bertwright.text.tables.quoting import uses_quotes
+from bertwright.text.tables.records import Record
 
 _HEAD = 20
 _DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}

@@ -1,0 +1,1 @@
+"""Labelled files → rows, with file and line in every complaint."""

@@ -1,6 +1,6 @@
-# make demo: set up, then train a small BERT on text that ships with Python (no download of data).
+# make demo: set up, then pre-train and fine-tune a small BERT on text that ships with Python (no download of data).
 # make test: set up with the test extras, then lint, types and the whole suite.
-# make soak: kill a run 50 times and see it end bit for bit as if nobody had (a short form is in `make test`).
+# make soak: kill a run of either kind 50 times and see it end bit for bit as if nobody had (a short form is in `make test`).
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,7 +22,8 @@ check: $(VENV)/installed-test
 	$(BIN)/mypy
 
 soak: $(VENV)/installed-test
-	$(BIN)/python tests/faults/soak.py --kills 50
+	PYTHONPATH=tests $(BIN)/python tests/faults/soak.py --kills 50 --verb finetune
+	PYTHONPATH=tests $(BIN)/python tests/faults/soak.py --kills 50 --verb pretrain
 
 $(BIN)/python:
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'bertwright needs Python 3.11 or newer: make PYTHON=python3.11')"

@@ -1,33 +1,21 @@
 """bertwright's side of `finetune.py`: its public functions, with the bench's watch beside them."""
 
-from collections.abc import Iterator
-from unittest.mock import patch
-
 from bertwright import finetune, load
 from bertwright.evaluation.inference import windows
-from bertwright.tasks.classification import LabelledBatch
-from bertwright.training.loop import Step, Training
-from job import Figures, Job, Laps, Watch, accuracy, answer
+from bertwright.serving.predictor import Predictor
+from finetune_job import FinetuneJob, accuracy
+from job import Figures, Laps, Watch, answer
+from ours import watched
 
 
-def training(job: Job) -> Figures:
+def training(job: FinetuneJob) -> Figures:
     """`bertwright.finetune`, which leaves its classifier in `job.folder`.
 
     All is as by default but for what the peer does not do by its own defaults: there is no warm-up of the learning
     rate and no weight decay, and nothing is evaluated or saved before the last step.
     """
-    steps: list[Step] = []
     watch = Watch(job)
-    all_steps = Training.steps
-
-    def watched(loop: Training[LabelledBatch], start: int = 0) -> Iterator[Step]:
-        watch.training_begins()
-        for step in all_steps(loop, start):
-            steps.append(step)
-            watch.step_ends()
-            yield step
-
-    with patch.object(Training, "steps", watched):  # the loop is a generator: a listener stands behind it
+    with watched(watch) as steps:
         finetune(
             model=job.model,
             train=job.train,
@@ -52,11 +40,12 @@ def training(job: Job) -> Figures:
     )
 
 
-def prediction(job: Job) -> Figures:
+def prediction(job: FinetuneJob) -> Figures:
     """What `Predictor.stream` does, with a clock at each of its parts."""
     rows, laps = job.read(job.test), Laps()
     with laps("loading_seconds"):
         predictor = load(job.model, device=job.device, max_length=job.max_length)
+    assert isinstance(predictor, Predictor)
     list(predictor.stream(rows[: job.batch_size]))  # the first batch is a warm-up, on both sides
     labels: list[str] = []
     for window in windows(rows):
@@ -74,4 +63,4 @@ def prediction(job: Job) -> Figures:
 
 
 if __name__ == "__main__":
-    answer(training, prediction)
+    answer(FinetuneJob, training, prediction)

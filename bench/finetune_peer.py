@@ -11,32 +11,20 @@ from transformers import (
     AutoTokenizer,
     DataCollatorWithPadding,
     Trainer,
-    TrainerCallback,
     TrainingArguments,
     set_seed,
 )
 
 from bertwright.tasks.classification import label_order
 from bertwright.text.tables.table import Row
-from job import Figures, Job, Laps, Watch, accuracy, answer
+from finetune_job import FinetuneJob, accuracy
+from job import Figures, Laps, Watch, answer
+from peer import Listener, arguments, best_flags
 
 Example = dict[str, Any]
 
 
-class _Listener(TrainerCallback):
-    """Tells the watch when training begins and when a step has ended."""
-
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
-
-    def on_train_begin(self, *_: object, **__: object) -> None:
-        self.watch.training_begins()
-
-    def on_step_end(self, *_: object, **__: object) -> None:
-        self.watch.step_ends()
-
-
-def training(job: Job) -> Figures:
+def training(job: FinetuneJob) -> Figures:
     """`Trainer.train`, with its default settings or its best ones."""
     watch = Watch(job)
     train, test = job.read(job.train), job.read(job.test)
@@ -52,12 +40,12 @@ def training(job: Job) -> Figures:
     model.register_forward_hook(see, with_kwargs=True)
     trainer = Trainer(
         model=model,
-        args=_arguments(job, **(_best_training(job) if job.side == "peer-best" else {})),
+        args=arguments(job, **(_best_training(job) if job.side == "peer-best" else {})),
         train_dataset=_examples(tokenizer, train, job.max_length, labels),
         eval_dataset=_examples(tokenizer, test, job.max_length, labels),  # bertwright's start-up tokenises it, too
         data_collator=DataCollatorWithPadding(tokenizer),
         processing_class=tokenizer,
-        callbacks=[_Listener(watch)],
+        callbacks=[Listener(watch)],
     )
     trainer.train()
     return watch.figures(
@@ -67,7 +55,7 @@ def training(job: Job) -> Figures:
     )
 
 
-def prediction(job: Job) -> Figures:
+def prediction(job: FinetuneJob) -> Figures:
     """`Trainer.predict`, in the file's order, or sorted by length for its best."""
     rows, laps, best = job.read(job.test), Laps(), job.side == "peer-best"
     with laps("loading_seconds"):
@@ -77,7 +65,7 @@ def prediction(job: Job) -> Figures:
         examples = _examples(tokenizer, rows, job.max_length)
     trainer: Any = Trainer(
         model=model,
-        args=_arguments(job, **(_best_prediction(job) if best else {})),
+        args=arguments(job, **(_best_prediction(job) if best else {})),
         data_collator=DataCollatorWithPadding(tokenizer),
         processing_class=tokenizer,
     )
@@ -96,7 +84,7 @@ def prediction(job: Job) -> Figures:
     }
 
 
-def _model(job: Job, **options: Any) -> Any:
+def _model(job: FinetuneJob, **options: Any) -> Any:
     if job.side == "peer-best":
         options["attn_implementation"] = job.peer_attention
     return AutoModelForSequenceClassification.from_pretrained(job.model, dtype=torch.float32, **options)
@@ -111,34 +99,17 @@ def _examples(tokenizer: Any, rows: Sequence[Row], max_length: int, labels: Sequ
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def _arguments(job: Job, **flags: Any) -> TrainingArguments:
-    """What a user must say, and no more; `flags` are the best ones."""
-    needed: dict[str, Any] = {
-        "output_dir": job.folder,
-        "per_device_train_batch_size": job.batch_size,
-        "per_device_eval_batch_size": job.batch_size,
-        "max_steps": job.all_steps,
-        "seed": job.seed,
-        "use_cpu": job.device == "cpu",
-        "report_to": "none",
-        "save_strategy": "no",
-    }
-    return TrainingArguments(**(needed | flags))
-
-
-def _best_training(job: Job) -> dict[str, Any]:
+def _best_training(job: FinetuneJob) -> dict[str, Any]:
     grouped: dict[str, Any] = {"train_sampling_strategy": "group_by_length"}
     if not hasattr(TrainingArguments, "train_sampling_strategy"):  # as it was called before transformers 5
         grouped = {"group_by_length": True}
-    # On a CPU every core computes already: workers that load the next batch would only take turns with it.
-    workers = {"dataloader_num_workers": 2} if job.device == "cuda" else {}
-    return {"bf16": job.peer_bf16, "optim": "adamw_torch_fused", **grouped, **workers}
+    return {**best_flags(job), **grouped}
 
 
-def _best_prediction(job: Job) -> dict[str, Any]:
+def _best_prediction(job: FinetuneJob) -> dict[str, Any]:
     """Weights turned to bf16 once; sorting is left to the caller: the Trainer's own would not give the order back."""
     return {"bf16_full_eval": job.peer_bf16, "per_device_eval_batch_size": job.peer_eval_batch_size or job.batch_size}
 
 
 if __name__ == "__main__":
-    answer(training, prediction)
+    answer(FinetuneJob, training, prediction)

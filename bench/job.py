@@ -1,6 +1,6 @@
-"""What one process of `finetune.py` has to do, and the clocks and the profiler that serve both sides alike.
+"""What one process of a bench has to do, and the clocks and the profiler that serve both sides alike.
 
-Knows neither side (`finetune_ours.py`, `finetune_peer.py`), nor repeats, ratios and tables (`finetune.py`).
+Knows neither side, nor repeats, ratios and tables (`turns.py`).
 """
 
 import json
@@ -12,12 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from time import perf_counter, time
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch.profiler import ProfilerActivity
-
-from bertwright.text.tables.table import Row, open_table
 
 # Operators that multiply matrices, attention kernels among them. Only their *self* time is counted, so that
 # `linear`, which calls `addmm`, counts nothing twice.
@@ -27,17 +25,15 @@ MATRIX_PRODUCTS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One phase of one side, once.
 
     Attributes:
+        verb: What both sides do; the names of their scripts begin with it.
+        speed: The figure in which they are compared.
         side: `ours`, `peer` (as first written) or `peer-best` (with its best flags).
-        phase: `training` or `prediction`.
-        model: Folder to start from; for prediction, of a classifier.
-        train: Labelled file to learn from.
-        test: Labelled file to predict, and to hold as a validation set while training.
-        columns: Names of the columns of files that have no header.
+        phase: The function that does it.
         folder: Where the job may write.
         began: When its process was asked for, by `time.time()`.
         batch_size: Texts in a batch.
@@ -45,20 +41,18 @@ class Job:
         warmup_steps: Optimizer steps before the clock starts, on both sides.
         steps: Timed steps.
         profiled_steps: Steps under the profiler, after the timed ones.
-        seed: Of the order, of the new head and of dropout.
+        seed: Of the order, of what is new in the model, and of dropout.
         device: `cpu` or `cuda`.
         peer_bf16: Whether bf16 is among the peer's best flags.
         peer_attention: The peer's kernel of attention, among its best flags.
-        peer_eval_batch_size: Texts in a batch of the peer's prediction, among its best flags; `batch_size` when None.
         operators: File for the profiler's whole table.
     """
 
+    verb: ClassVar[str]
+    speed: ClassVar[str]
+
     side: str
     phase: str
-    model: str
-    train: str
-    test: str
-    columns: Sequence[str] | None
     folder: str
     began: float = 0.0
     batch_size: int = 32
@@ -70,17 +64,17 @@ class Job:
     device: str = "cpu"
     peer_bf16: bool = False
     peer_attention: str = "sdpa"
-    peer_eval_batch_size: int | None = None
     operators: str | None = None
+
+    @property
+    def script(self) -> str:
+        """Name of the module that does this side's part."""
+        return f"{self.verb}_{'ours' if self.side == 'ours' else 'peer'}"
 
     @property
     def all_steps(self) -> int:
         """Optimizer steps from the first to the last."""
         return self.warmup_steps + self.steps + self.profiled_steps
-
-    def read(self, path: str) -> list[Row]:
-        """The rows of a labelled file."""
-        return list(open_table(Path(path), columns=self.columns).read())
 
     def write(self, path: Path) -> None:
         """Save for another process."""
@@ -88,13 +82,14 @@ class Job:
 
 
 Figures = dict[str, Any]
-Phase = Callable[[Job], Figures]
+JobT = TypeVar("JobT", bound=Job)
 
 
-def answer(training: Phase, prediction: Phase) -> None:
+def answer(kind: type[JobT], *phases: Callable[[JobT], Figures]) -> None:
     """Do the job in the file `argv[1]` and write its figures to the file `argv[2]`: the main function of a side."""
-    job = Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
-    figures = (training if job.phase == "training" else prediction)(job)
+    job = kind(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    (phase,) = (phase for phase in phases if phase.__name__ == job.phase)
+    figures = phase(job)
     figures["threads"] = torch.get_num_threads()
     Path(sys.argv[2]).write_text(json.dumps(figures), encoding="utf-8")
 
@@ -184,8 +179,3 @@ class Watch:
             "matrix_products_of_step": products / self.profiled,
             "matrix_products_of_operators": products / sum(seconds.values()),
         }
-
-
-def accuracy(labels: Sequence[str], rows: Sequence[Row]) -> float:
-    """Share of the rows whose label is the one that was predicted."""
-    return fmean(label == row.label for label, row in zip(labels, rows, strict=True))

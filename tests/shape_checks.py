@@ -12,7 +12,7 @@ from beartype import beartype
 from jaxtyping import AbstractArray, install_import_hook
 
 CHECKED = (
-    "bertwright.text.wordpiece",
+    "bertwright.text",
     "bertwright.model",
     "bertwright.batches",
     "bertwright.tasks",

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -13,37 +14,43 @@ from unittest.mock import patch
 import pytest
 import torch
 
+import small_corpus
 from bertwright import BertwrightError
 from bertwright.model.config import BertConfig
 from bertwright.model.folder import write_model_folder
 from bertwright.model.heads import SequenceClassifier
+from bertwright.text.shards import ShardFolder
 from bertwright.text.wordpiece import WordPiece
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what a Trainer warns of is not ours
 
 BENCH = Path(__file__).resolve().parent.parent / "bench"
-MODULES = ("finetune", "finetune_ours", "finetune_peer", "job")
+MODULES = tuple(path.stem for path in BENCH.glob("*.py"))
 TEXTS = [f"{'good ' * (n % 5)}{'bad ' * (n % 3)}film number {n}" for n in range(60)]
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """`bench/finetune.py`, imported as it is when it is run."""
+def turns(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """`bench/turns.py`, imported as it is when a bench is run."""
     monkeypatch.syspath_prepend(str(BENCH))
-    yield importlib.import_module("finetune")
+    yield importlib.import_module("turns")
     for name in MODULES:
         sys.modules.pop(name, None)
 
 
 @pytest.fixture
-def in_this_process(bench: ModuleType) -> Callable[..., dict[str, float]]:
+def bench(turns: ModuleType) -> ModuleType:
+    """`bench/finetune.py`."""
+    return importlib.import_module("finetune")
+
+
+@pytest.fixture
+def in_this_process(turns: ModuleType) -> Callable[..., dict[str, float]]:
     """Does what `in_fresh_process` does without a new interpreter, which costs far more than a tiny model's turn."""
-    job = importlib.import_module("job")
 
     def measured(asked: Any) -> dict[str, float]:
-        turn = job.Job(**json.loads(json.dumps(asdict(asked))))
-        side = importlib.import_module(bench.SCRIPTS[turn.side].removesuffix(".py"))
-        figures: dict[str, float] = getattr(side, turn.phase)(turn)
+        turn = type(asked)(**json.loads(json.dumps(asdict(asked))))
+        figures: dict[str, float] = getattr(importlib.import_module(turn.script), turn.phase)(turn)
         return figures
 
     return measured
@@ -83,7 +90,7 @@ def job_of(bench: ModuleType, flags: list[str], folder: Path, side: str, phase: 
 
 
 def test_both_sides_do_the_same_work(
-    bench: ModuleType,
+    turns: ModuleType,
     in_this_process: Callable[..., dict[str, float]],
     flags: list[str],
     tmp_path: Path,
@@ -92,10 +99,10 @@ def test_both_sides_do_the_same_work(
     report, profile = tmp_path / "report.json", tmp_path / "operators"
     flags += ["--repeats", "2", "--output-json", str(report), "--profile", str(profile)]
     flags += ["--batch-size", str(len(TEXTS)), "--peer-eval-batch-size", "13"]  # whole batches: no order to differ in
-    with patch.object(bench, "in_fresh_process", in_this_process):
-        assert bench.main(flags) == 0
+    with patch.object(turns, "in_fresh_process", in_this_process):
+        assert importlib.import_module("finetune").main(flags) == 0
     results = json.loads(report.read_text())["results"]
-    assert [[len(turns) for turns in results[phase].values()] for phase in results] == [[2, 2, 2], [2, 2, 2]]
+    assert [[len(side) for side in results[phase].values()] for phase in results] == [[2, 2, 2], [2, 2, 2]]
 
     for ours, plain, best in zip(*results["training"].values(), strict=True):
         assert ours["tokens_per_example"] == plain["tokens_per_example"] == best["tokens_per_example"]
@@ -104,24 +111,28 @@ def test_both_sides_do_the_same_work(
         assert plain["ratio"] == ours["examples_per_second"] / plain["examples_per_second"]
         for figures in (ours, plain, best):
             assert 0.01 < figures["matrix_products_of_step"] < figures["matrix_products_of_operators"] < 0.9
-    predictions = [turn for turns in results["prediction"].values() for turn in turns]
+    predictions = [turn for side in results["prediction"].values() for turn in side]
     (accuracy,) = {turn["accuracy"] for turn in predictions}
     assert accuracy not in {27 / 60, 33 / 60}, "one label alone would not show that answers keep their order"
     assert {turn["agreement"] for turn in predictions} == {1.0}
 
-    assert all("aten::addmm" in (profile / f"{side}.txt").read_text() for side in bench.SIDES)
+    assert all("aten::addmm" in (profile / f"{side}.txt").read_text() for side in turns.SIDES)
     out, err = capsys.readouterr()
     assert out.count("| bertwright |") == out.count("| Trainer, best flags |") == 2
-    turns = [line.split(": ")[1] for line in err.splitlines() if line.startswith("training, repeat")]
-    assert turns == list(bench.SIDES.values()) * 2, "the sides take turns"
+    order = [line.split(": ")[1] for line in err.splitlines() if line.startswith("training, repeat")]
+    assert order == list(turns.SIDES.values()) * 2, "the sides take turns"
 
 
 def test_a_process_of_its_own_gives_the_same_figures(
-    bench: ModuleType, in_this_process: Callable[..., dict[str, float]], flags: list[str], tmp_path: Path
+    bench: ModuleType,
+    turns: ModuleType,
+    in_this_process: Callable[..., dict[str, float]],
+    flags: list[str],
+    tmp_path: Path,
 ) -> None:
     job = job_of(bench, flags, tmp_path / "here", "ours")
     here = in_this_process(job)
-    there = bench.in_fresh_process(job)
+    there = turns.in_fresh_process(job)
     assert there["final_loss"] == pytest.approx(here["final_loss"], abs=1e-5)
     assert there["tokens_per_example"] == here["tokens_per_example"]
 
@@ -129,7 +140,7 @@ def test_a_process_of_its_own_gives_the_same_figures(
 def test_the_best_flags_are_in_force(bench: ModuleType, flags: list[str], tmp_path: Path) -> None:
     peer = importlib.import_module("finetune_peer")
     job = job_of(bench, [*flags, "--peer-bf16", "on", "--peer-eval-batch-size", "99"], tmp_path, "peer-best")
-    arguments = peer._arguments(job, **peer._best_training(job))
+    arguments = peer.arguments(job, **peer._best_training(job))
     assert (arguments.bf16, arguments.optim) == (True, "adamw_torch_fused")
     lengths = [3, 90, 4, 80] * 52
     data = [{"input_ids": [0] * length} for length in lengths]
@@ -138,14 +149,16 @@ def test_the_best_flags_are_in_force(bench: ModuleType, flags: list[str], tmp_pa
     batches = [order[start : start + 13] for start in range(0, len(order), 13)]
     alike = sum(max(batch) - min(batch) <= 10 for batch in batches)
     assert alike >= len(batches) / 2, "a random batch has short and long texts"
-    predicting = peer._arguments(job, **peer._best_prediction(job))
+    predicting = peer.arguments(job, **peer._best_prediction(job))
     assert (predicting.bf16_full_eval, predicting.eval_batch_size) == (True, 99)
 
 
-def test_a_side_that_fails_is_named_with_its_reason(bench: ModuleType, flags: list[str], tmp_path: Path) -> None:
+def test_a_side_that_fails_is_named_with_its_reason(
+    bench: ModuleType, turns: ModuleType, flags: list[str], tmp_path: Path
+) -> None:
     (tmp_path / "model" / "config.json").unlink()
     with pytest.raises(BertwrightError) as caught:
-        bench.in_fresh_process(job_of(bench, flags, tmp_path, "ours", "prediction"))
+        turns.in_fresh_process(job_of(bench, flags, tmp_path, "ours", "prediction"))
     assert str(caught.value) == (
         "prediction of bertwright failed: bertwright.errors.ModelFolderError: "
         f"{tmp_path / 'model'} is not a model folder: it has no config.json"
@@ -153,9 +166,13 @@ def test_a_side_that_fails_is_named_with_its_reason(bench: ModuleType, flags: li
 
 
 def test_without_transformers_one_line_says_what_to_install(
-    bench: ModuleType, flags: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bench: ModuleType,
+    turns: ModuleType,
+    flags: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(bench, "find_spec", lambda _name: None)
+    monkeypatch.setattr(turns, "find_spec", lambda _name: None)
     assert bench.main(flags) == 2
     assert capsys.readouterr().err == (
         "error: the bench runs beside transformers and accelerate, not installed here: pip install '.[bench]'\n"
@@ -184,6 +201,61 @@ def test_training_needs_a_training_file(
     assert capsys.readouterr().err == "error: --train is missing: only --only-prediction goes without it\n"
 
 
-def test_a_range_is_shown_where_there_is_one(bench: ModuleType) -> None:
-    assert bench.spread([2.0, 3.0, 1.0], "{:.1f}×") == "2.0× (1.0×–3.0×)"
-    assert bench.spread([0.501, 0.499], "{:.0%}") == "50%"
+def test_a_range_is_shown_where_there_is_one(turns: ModuleType) -> None:
+    assert turns.spread([2.0, 3.0, 1.0], "{:.1f}×") == "2.0× (1.0×–3.0×)"
+    assert turns.spread([0.501, 0.499], "{:.0%}") == "50%"
+
+
+# ---- pre-training
+
+
+@pytest.fixture
+def pretraining_flags(tmp_path: Path) -> list[str]:
+    """A corpus of a few random documents, as flags."""
+    small_corpus.write(tmp_path / "shards", small_corpus.various(30))
+    sizes = ["--batch-size", "5", "--max-length", "22", "--warmup-steps", "1", "--steps", "3", "--profiled-steps", "1"]
+    return ["--shards", str(tmp_path / "shards"), "--model", "tiny", *sizes]
+
+
+def test_pretraining_runs_beside_the_peer(
+    turns: ModuleType,
+    in_this_process: Callable[..., dict[str, float]],
+    pretraining_flags: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report, profile = tmp_path / "report.json", tmp_path / "operators"
+    asked = ["--repeats", "1", "--output-json", str(report), "--profile", str(profile)]
+    with patch.object(turns, "in_fresh_process", in_this_process):
+        assert importlib.import_module("pretrain").main([*pretraining_flags, *asked]) == 0
+    (results,) = json.loads(report.read_text())["results"].values()
+    assert {side: len(figures) for side, figures in results.items()} == dict.fromkeys(turns.SIDES, 1)
+    guessing = math.log(small_corpus.TOKENIZER_OF_ALL.vocab_size)
+    for ours, plain, best in zip(*results.values(), strict=True):
+        assert plain["ratio"] == ours["tokens_per_second"] / plain["tokens_per_second"]
+        assert plain["tokens_per_example"] == best["tokens_per_example"] == 22
+        assert 10 < ours["tokens_per_example"] <= 22
+        assert plain["final_loss"] == pytest.approx(best["final_loss"], abs=1e-3)
+        for figures in (ours, plain, best):
+            assert figures["final_loss"] == pytest.approx(guessing, abs=0.3), "of masked words, at the beginning"
+            assert 0.01 < figures["matrix_products_of_step"] < 0.9
+    assert all("aten::addmm" in (profile / f"{side}.txt").read_text() for side in turns.SIDES)
+    assert capsys.readouterr().out.count("| Trainer, best flags |") == 1
+
+
+def test_the_peer_has_every_token_once(turns: ModuleType, pretraining_flags: list[str]) -> None:
+    shards = ShardFolder.open(Path(pretraining_flags[1]))
+    blocks = importlib.import_module("pretrain_peer").Blocks.of(shards, 22)
+    rows = [blocks[place]["input_ids"] for place in range(len(blocks))]
+    assert {(len(row), row[0], row[-1]) for row in rows} == {(22, shards.tokenizer.cls_id, shards.tokenizer.sep_id)}
+    assert blocks[0]["special_tokens_mask"] == [1, *[0] * 20, 1]
+    tokens = [token for shard in shards.shards for token in shard.tokens.tolist()]
+    inner = [token for row in rows for token in row[1:-1]]
+    assert inner == tokens[: len(inner)]
+    assert len(tokens) - len(inner) < 20
+
+
+def test_pretraining_needs_shards(turns: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert importlib.import_module("pretrain").main(["--shards", "none"]) == 1
+    told = "error: none is not a shard folder: make one with `bertwright prepare`\n"
+    assert capsys.readouterr().err == told

@@ -15,19 +15,40 @@ TABLE = (
     "--columns --text-column --text-pair-column --label-column --quoting --no-quoting "
     "--skip-bad-rows --no-skip-bad-rows"
 )
+CORPUS = (
+    "--input --one-document-per-line --no-one-document-per-line "
+    "--document-per-file --no-document-per-file --text-column"
+)
+MASKS = "--objective --mask-ratio --mask-shares --mask-unit"
 DEVICE = "--device --precision"
+TRACKERS = "--tensorboard --no-tensorboard --wandb --no-wandb --mlflow --no-mlflow"
 APPLY = f"{GENERAL} {TABLE} {DEVICE} --model --max-length --batch-tokens --quiet --no-quiet"
 
 FLAGS = {
+    "vocab": f"""{GENERAL} {CORPUS}
+        --output-dir --size --cased --no-cased --strip-accents --no-strip-accents
+        --chinese-characters --no-chinese-characters --min-frequency --character-coverage --unused-tokens --max-length
+        --compare --overwrite --no-overwrite --quiet --no-quiet""",
+    "prepare": f"""{GENERAL} {CORPUS}
+        --vocab --output-dir --segmenter --deduplicate --processes --overwrite --no-overwrite --quiet --no-quiet""",
+    "inspect": f"""{GENERAL} {MASKS}
+        --shards --vocab --max-length --held-out --seed --examples --samples --output --quiet --no-quiet""",
+    "pretrain": f"""{GENERAL} {MASKS} {DEVICE}
+        --model --shards --output-dir --max-length --phases --max-steps --epochs --max-hours --batch-size --batch-tokens
+        --batch-ramp --gradient-accumulation --optimizer --learning-rate --schedule --warmup-ratio --weight-decay
+        --max-grad-norm --dropout --seed --held-out --eval-sequences --eval-steps --loader-workers --verify-resume
+        --explain --no-explain --save-steps --keep-snapshots --log-steps --overwrite --no-overwrite --weights-format
+        {TRACKERS} --quiet --no-quiet""",
     "finetune": f"""{GENERAL} {TABLE} {DEVICE}
         --model --train --validation --test --output-dir --validation-fraction --vocab
         --max-length --epochs --max-steps --batch-size --gradient-accumulation --learning-rate --schedule
         --warmup-ratio --weight-decay --max-grad-norm --layer-decay --freeze-layers --dropout --label-smoothing
         --class-weights --seed
         --positive-label --eval-steps --best-metric --early-stopping-patience --save-steps --keep-snapshots
-        --log-steps --overwrite --no-overwrite --weights-format --tensorboard --no-tensorboard --quiet --no-quiet""",
+        --log-steps --overwrite --no-overwrite --weights-format --explain --no-explain {TRACKERS}
+        --quiet --no-quiet""",
     "evaluate": f"{APPLY} --test --output-dir --positive-label",
-    "predict": f"{APPLY} --input --output",
+    "predict": f"{APPLY} --input --output --top-k",
     "demo": f"{GENERAL} {DEVICE} --output-dir --seed --overwrite --no-overwrite --quiet --no-quiet",
 }
 

@@ -1,30 +1,121 @@
-"""The commands of the README, run as they stand: in its order, in one folder, with a tiny BERT and a small table."""
+"""The commands of the README and of the tutorial, run as they stand but for their sizes, each page in one folder.
 
+The Chinese pages have the same commands, and links lead somewhere.
+"""
+
+import json
+import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
+
+from bertwright.cli import main
 
 sys.path.insert(0, str(Path(__file__).parent / "api"))
 import small
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+REPOSITORY = Path(__file__).resolve().parent.parent
+README, TUTORIAL = REPOSITORY / "README.md", REPOSITORY / "docs" / "tutorial.md"
 MARKED = re.compile(r"<!-- runs in tests/test_readme.py -->\n```(bash|python)\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"```(?:bash|python)\n(.*?)```", re.DOTALL)
+LINK = re.compile(r"\]\((?!http)([^)#]+)\)")
+
+SMALLER_README = {
+    "--model mini": "--model tiny",
+    "--size 30522": "--size 120",
+    "--max-length 128 --batch-size 256 --max-steps 10000": "--max-length 24 --batch-size 5 --max-steps 4",
+    "--verify-resume 20": "--verify-resume 2",
+}
+SMALLER_TUTORIAL = {
+    "topics.values()": "list(topics.values())[:12]",
+    "--size 4000": "--size 900",
+    "--batch-size 32 --max-steps 600": "--batch-size 5 --max-steps 4",
+    "--max-length 64 --epochs 4": "--max-length 16 --max-steps 3",
+}
 
 
-def test_the_readme_runs(tmp_path: Path):
-    blocks = MARKED.findall(README.read_text("utf-8"))
-    assert [language for language, _ in blocks] == ["bash", "bash", "python"]
+def blocks(page: Path, smaller: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The marked blocks with other sizes; every one of these must be there."""
+    text = page.read_text(encoding="utf-8")
+    for given, wanted in smaller.items():
+        assert given in text, f"{page.name} no longer has {given!r}"
+        text = text.replace(given, wanted)
+    return MARKED.findall(text)
+
+
+def run(language: str, code: str) -> None:
+    """Run a block; its output is captured by whoever asks for it.
+
+    A line that is nothing but a bertwright command runs in this process, which has torch already.
+    """
+    lines = code.splitlines()
+    if language == "bash" and all(line.startswith("bertwright ") and "|" not in line for line in lines):
+        for line in lines:
+            assert main(shlex.split(line)[1:]) == 0, line
+        return
+    ours = code.replace("bertwright ", f"{shlex.quote(sys.executable)} -m bertwright ") if language == "bash" else code
+    command = ["bash", "-euo", "pipefail", "-c"] if language == "bash" else [sys.executable, "-c"]
+    done = subprocess.run([*command, ours], capture_output=True, text=True, check=False, env={**os.environ})
+    assert done.returncode == 0, done.stderr
+    sys.stdout.write(done.stdout)
+
+
+def write_corpus(folder: Path) -> None:
+    """Ten documents of a few sentences, in BERT's own form."""
+    folder.mkdir()
+    sentences = [row["text"] for row in small.rows(60)]
+    documents = ("\n".join(sentences[start : start + 6]) for start in range(0, 60, 6))
+    (folder / "text.txt").write_text("\n\n".join(documents) + "\n", encoding="utf-8")
+
+
+def test_the_readme_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_corpus(tmp_path / "corpus")
     small.write_bert(tmp_path / "BERT", positions=128)
     small.write_csv(tmp_path / "train.csv", small.rows(60))
     small.write_csv(tmp_path / "test.csv", small.rows(12, seed=1))
-    said = ""
-    for language, code in blocks:
-        ours = code.replace("bertwright ", f"{sys.executable} -m bertwright ") if language == "bash" else code
-        command = ["bash", "-euo", "pipefail", "-c"] if language == "bash" else [sys.executable, "-c"]
-        done = subprocess.run([*command, ours], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        said += done.stdout
-    assert "true \\ predicted" in said  # evaluate's report
-    assert '"text": "a text from a pipe"' in said
+    found = blocks(README, SMALLER_README)
+    assert [language for language, _ in found] == ["bash"] * 5 + ["python"]
+    for language, code in found:
+        run(language, code)
+    said = capsys.readouterr()
+    assert "are equal bit for bit" in said.err
+    assert '"text": "The capital of France is [MASK]."' in said.out
+    assert "true \\ predicted" in said.out  # evaluate's report
+    assert '"text": "a text from a pipe"' in said.out
     assert len((tmp_path / "predictions.jsonl").read_text().splitlines()) == 12
+    assert (tmp_path / "out" / "mini" / "run" / "curves.svg").exists()
+    listed = re.findall(r"^(?:vocab|shards|out/\w+(?:/run)?)/ +.*$", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(listed) == 6, "the list of what the folders hold has changed: look at it here, too"
+
+
+def test_the_tutorial_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for language, code in blocks(TUTORIAL, SMALLER_TUTORIAL):
+        run(language, code)
+    said = capsys.readouterr().out
+    assert len(BLOCK.findall(TUTORIAL.read_text(encoding="utf-8"))) == len(blocks(TUTORIAL, {}))  # all are run
+    for shown in ("tokens per word", "NotNext", "The life of one batch: that of step 1,", "used to define a function"):
+        assert shown in said
+    assert json.loads(said.splitlines()[-1])["label"] in {"asyncio", "email", "logging", "multiprocessing", "xml"}
+
+
+@pytest.mark.parametrize("page", [README, TUTORIAL], ids=lambda page: page.name)
+def test_the_chinese_page_has_the_same_commands(page: Path) -> None:
+    def commands(path: Path) -> list[str]:
+        lines = (line for block in BLOCK.findall(path.read_text(encoding="utf-8")) for line in block.splitlines())
+        return [line.partition("   #")[0] for line in lines]
+
+    assert commands(page.with_suffix(".zh.md")) == commands(page)
+
+
+def test_links_lead_to_files() -> None:
+    pages = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")]
+    links = [(page, link) for page in pages for link in LINK.findall(page.read_text(encoding="utf-8"))]
+    assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []
+    assert {"README.zh.md", "docs/tutorial.md"} <= {link for page, link in links if page == README}

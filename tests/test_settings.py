@@ -97,7 +97,8 @@ def test_every_setting_explains_itself_and_is_shown_once(cls: type[Settings]) ->
 
 def test_settings_that_may_change_when_a_run_is_resumed() -> None:
     assert FinetuneSettings.free_on_resume() == {
-        "device", "keep_snapshots", "output_dir", "overwrite", "quiet", "save_steps", "tensorboard", "weights_format",
+        "device", "explain", "keep_snapshots", "mlflow", "output_dir", "overwrite", "quiet", "save_steps",
+        "tensorboard", "wandb", "weights_format",
     }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bertwright.api import demo, evaluate, finetune, load, predict
+    from bertwright.api import demo, evaluate, finetune, inspect, load, predict, prepare, pretrain, vocab
     from bertwright.errors import (
         BertwrightError,
         DataError,
@@ -22,7 +22,16 @@ if TYPE_CHECKING:
         TrainingError,
         UsageError,
     )
-    from bertwright.settings import DemoSettings, EvaluateSettings, FinetuneSettings, PredictSettings
+    from bertwright.settings import (
+        DemoSettings,
+        EvaluateSettings,
+        FinetuneSettings,
+        InspectSettings,
+        PredictSettings,
+        PrepareSettings,
+        PretrainSettings,
+        VocabSettings,
+    )
 
     __version__: str
 
@@ -33,17 +42,25 @@ __all__ = [
     "EvaluateSettings",
     "FinetuneSettings",
     "HubError",
+    "InspectSettings",
     "ModelFolderError",
     "PredictSettings",
+    "PrepareSettings",
+    "PretrainSettings",
     "SnapshotError",
     "TrainingError",
     "UsageError",
+    "VocabSettings",
     "__version__",
     "demo",
     "evaluate",
     "finetune",
+    "inspect",
     "load",
     "predict",
+    "prepare",
+    "pretrain",
+    "vocab",
 ]
 
 

@@ -26,10 +26,14 @@ class Verb(NamedTuple):
 
 
 VERBS = {
+    "vocab": Verb("Learn a WordPiece vocabulary from raw text.", "VocabSettings"),
+    "prepare": Verb("Turn raw text into the token shards that pre-training reads.", "PrepareSettings"),
+    "inspect": Verb("Show and measure what pre-training will read of a shard folder.", "InspectSettings"),
+    "pretrain": Verb("Pre-train a BERT on a shard folder and write a model folder.", "PretrainSettings"),
     "finetune": Verb("Fine-tune a BERT on a labelled file and write a model folder.", "FinetuneSettings"),
     "evaluate": Verb("Measure a fine-tuned model on a labelled file.", "EvaluateSettings"),
-    "predict": Verb("Label the texts of a file, or of standard input.", "PredictSettings"),
-    "demo": Verb("Train a small BERT on text that ships with Python.", "DemoSettings"),
+    "predict": Verb("Label the texts of a file or of stdin, or fill their [MASK]s.", "PredictSettings"),
+    "demo": Verb("Pre-train and fine-tune a small BERT on text that ships with Python.", "DemoSettings"),
 }
 INIT = "Print a commented settings file for a verb."
 HELP = frozenset({"-h", "--help"})

@@ -24,6 +24,7 @@ if sys.platform != "win32":
     import fcntl
 
 MANIFEST = "manifest.json"
+LOCK = "lock"
 TEMPORARY = ".tmp-"
 
 
@@ -193,7 +194,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
         UsageError: Another process holds the folder; the text names it.
         BertwrightError: The folder cannot be written.
     """
-    path = folder / "lock"
+    path = folder / LOCK
     try:
         file = path.open("ab+", buffering=0)
     except OSError as error:
@@ -257,9 +258,10 @@ def _fsync_names(folder: Path) -> None:
 
 
 def _files_below(folder: Path) -> dict[str, Path]:
-    """Return every file but the manifest by its path relative to `folder`."""
+    """Return every file but the manifest and the lock by its path relative to `folder`."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {path.relative_to(folder).as_posix(): path for path in files if path != folder / MANIFEST}
+    own = {folder / MANIFEST, folder / LOCK}
+    return {path.relative_to(folder).as_posix(): path for path in files if path not in own}
 
 
 def _fingerprint(path: Path) -> dict[str, object]:

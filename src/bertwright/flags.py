@@ -30,10 +30,13 @@ def parse(cls: type[Settings], words: Sequence[str]) -> dict[str, Any]:
         UsageError: A flag is unknown or lacks its value, or a word belongs to no flag.
     """
     known = spellings(cls)
-    values, rest = make_parser(cls).parse_known_args([_canonical(word, known, cls.verb) for word in words])
+    parsed, rest = make_parser(cls).parse_known_args([_canonical(word, known, cls.verb) for word in words])
+    values, leading = vars(parsed), cls.leading()
+    if rest and leading and leading not in values:
+        values[leading] = rest.pop(0)
     if rest:
         raise UsageError(f"unexpected {rest[0]!r}: see bertwright {cls.verb} --help")
-    return vars(values)
+    return values
 
 
 def spellings(cls: type[Settings]) -> dict[str, str]:
@@ -49,7 +52,7 @@ def spellings(cls: type[Settings]) -> dict[str, str]:
 def make_parser(cls: type[Settings]) -> argparse.ArgumentParser:
     """An argparse parser of the flags as the help shows them, grouped as the settings classes are."""
     fields = cls.model_fields
-    required = [f"{_flag(name)} {_metavar(field)} " for name, field in fields.items() if field.is_required()]
+    required = [_usage(name, field, cls.leading()) for name, field in fields.items() if field.is_required()]
     aliases = [spelling for spelling, name in cls.spellings().items() if spelling != name]
     parser = _Parser(
         prog=f"bertwright {cls.verb}",
@@ -97,6 +100,12 @@ def _canonical(word: str, known: dict[str, str], verb: str) -> str:
 
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
+
+
+def _usage(name: str, field: FieldInfo, leading: str | None) -> str:
+    """How a required flag is given; the leading one's own name may be left out."""
+    flag = f"[{_flag(name)}]" if name == leading else _flag(name)
+    return f"{flag} {_metavar(field)} "
 
 
 def _help(field: FieldInfo) -> str:

@@ -111,7 +111,7 @@ def test_standard_input_and_output(tuned: Finetuned) -> None:
     run = subprocess.run(command, input="\n".join(texts).encode(), capture_output=True, check=False, env=environment)
     assert run.returncode == 0, run.stderr
     assert [json.loads(line)["text"] for line in run.stdout.decode("ascii").splitlines()] == texts
-    assert run.stderr == b"4 texts labelled\n"
+    assert run.stderr == b"4 texts answered\n"
 
 
 def test_standard_input_of_json_lines(

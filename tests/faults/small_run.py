@@ -9,7 +9,7 @@ import json
 import random
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
@@ -118,11 +118,18 @@ def command(inputs: Path, output: Path, **changed: object) -> list[str]:
 
 def arguments(inputs: Path, output: Path, **changed: object) -> list[str]:
     """The words of the command line that come after the program's name."""
-    words = ["finetune"]
-    for name, value in options(inputs, output, **changed).items():
+    return words_of("finetune", options(inputs, output, **changed))
+
+
+def words_of(verb: str, settings: Mapping[str, object]) -> list[str]:
+    """Settings as the words of a command line."""
+    words = [verb]
+    for name, value in settings.items():
         flag = name.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, tuple):
+            words += [f"--{flag}", *map(str, value)]
         else:
             words += [f"--{flag}", str(value)]
     return words

@@ -1,6 +1,6 @@
 """Kill a run at random instants, start the same command again until it ends, and compare with a run left in peace.
 
-    python tests/faults/soak.py --kills 50
+    python tests/faults/soak.py --kills 50 --verb pretrain
 
 `kill -9` strikes while a process starts, reads, trains, saves or publishes, and every run has to end bit for bit like
 the undisturbed one. `soak` takes any command that writes a run folder and logs and saves after every step.
@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import small_pretraining
 import small_run
 
 PHASES = ("starting", "reading", "training", "saving", "publishing")
@@ -161,17 +162,19 @@ def _strike(victim: Victim, draw: random.Random, starting: float, working: float
 
 
 def main() -> int:
-    """Soak the small fine-tuning."""
+    """Soak the small fine-tuning, or the small pre-training."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--verb", choices=("finetune", "pretrain"), default="finetune")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        small_run.write_inputs(folder / "inputs")
+        small = small_run if arguments.verb == "finetune" else small_pretraining
+        small.write_inputs(folder / "inputs")
         tally = soak(
-            lambda output: small_run.command(folder / "inputs", output, save_steps=1, log_steps=1),
-            small_run.outcome,
+            lambda output: small.command(folder / "inputs", output, save_steps=1, log_steps=1),
+            small.outcome,
             folder,
             kills=arguments.kills,
             seed=arguments.seed,

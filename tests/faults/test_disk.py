@@ -131,7 +131,7 @@ def test_a_full_disk(inputs: Path, fails: Fails, again: Again, tmp_path: Path):
 def test_a_log_that_cannot_grow(tmp_path: Path):
     log = Log(tmp_path / "log.jsonl", b"{}\n")
     with largest_file(50), pytest.raises(BertwrightError, match=f"^cannot write {tmp_path}/log.jsonl: File too large$"):
-        log.evaluation(Step(1, 0.1, 0.0, 0.0, 0.0, 1, 1), "validation", {"loss": 1.0})
+        log.evaluation(Step(1, 0.1, 0.0, {}, 0.0, 0.0, 1, 1, last=False), "validation", {"loss": 1.0})
     with largest_file(50):
         log.close()  # must not complain a second time, and hide the first
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bertwright.errors import DataError
-from bertwright.text.docstrings import FEWEST, Docstring, read_docstrings, split
+from bertwright.text.docstrings import FEWEST, Docstring, documents, read_docstrings, split
 
 
 def write(path: Path, source: str | bytes) -> None:
@@ -158,3 +158,30 @@ def test_the_split_never_changes() -> None:
     """Pinned: a demo that was interrupted must find the same split on any machine, in any later version."""
     parts = split([Docstring(letter, "a") for letter in "abcdefghijklmnopqrst"], seed=7)
     assert [text for text, _ in parts["test"] + parts["validation"]] == ["n", "h", "o", "r", "i"]
+
+
+def test_a_document_is_a_file_with_a_line_for_each_paragraph(library: Path) -> None:
+    write(
+        library / "single.py",
+        '"""A module.\n\n    It has\n    two paragraphs."""\ndef f():\n    """A pear number 3."""\n',
+    )
+    write(library / "apples" / "tests" / "a.py", '"""A test."""')
+    write(
+        library / "pydoc_data" / "topics.py",
+        "# written by a tool\ntopics = {'if': 'The if\\n******\\n\\nIt is\\nnew.'}\n",
+    )
+    found = list(documents(library, left_out={"A pear number 3.", "An apple number 0."}))
+    assert found[0] == "A module.\nIt has two paragraphs."
+    apples, pears = (text.split("\n") for text in found[1:3])
+    assert apples == [f"An apple number {number}." for number in range(1, FEWEST)]
+    assert "A pear number 3." not in pears
+    assert len(pears) == FEWEST - 1
+    assert found[3:] == ["The if ******\nIt is new."]
+
+
+def test_the_topics_of_this_python_are_read(tmp_path: Path) -> None:
+    source = (Path(sysconfig.get_path("stdlib")) / "pydoc_data" / "topics.py").read_bytes()
+    write(tmp_path / "pydoc_data" / "topics.py", source)
+    found = list(documents(tmp_path, left_out=()))
+    assert len(found) > 50
+    assert any("Lambda expressions" in text for text in found)

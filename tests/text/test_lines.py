@@ -1,13 +1,17 @@
 """Lines of files: UTF-8 alone, other encodings refused by their name, damage and monsters refused by file and line."""
 
 import gzip
+import io
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bertwright.errors import DataError
 from bertwright.text.encoding import guess_encoding
-from bertwright.text.lines import LONGEST_LINE, Lines
+from bertwright.text.lines import LONGEST_LINE, Lines, cut_lines
 
 CHINESE = "label\ttext_a\n1\t距离川沙公路较近，但是公交指示不对。\n0\t机器背面似乎被撕了张什么标签，残胶还在。\n"
 TAIWAN = "label\ttext\n1\t這間飯店的服務非常好，房間也很乾淨，下次還會再來住。\n"
@@ -100,3 +104,33 @@ def test_a_monstrous_line_is_refused_before_it_is_in_memory(tmp_path: Path) -> N
     assert next(lines) == "fine\n"
     with pytest.raises(DataError, match=r"t\.jsonl\.gz:2: a line longer than 50,000,000 bytes; is this a file with"):
         next(lines)
+
+
+# ---- lines of any length
+
+
+@given(st.text(st.sampled_from("a中\U0001f600\u0301 \r\n\u2028"), max_size=60), st.integers(1, 7))
+def test_cut_lines_are_the_lines_in_parts(text: str, longest: int) -> None:
+    found: dict[int, list[str]] = {}
+    for number, part in cut_lines(io.BytesIO(text.encode()), Path("x"), longest):
+        assert len(part) <= longest
+        found.setdefault(number, []).append(part)
+    whole = text.removesuffix("\n").split("\n") if text else []
+    assert list(found) == list(range(1, len(whole) + 1))
+    for line, parts in zip(whole, found.values(), strict=True):
+        assert "".join(parts).rstrip("\r") == line.rstrip("\r")
+
+
+def test_cut_lines_refuse_what_is_not_utf8_by_line() -> None:
+    for data, told in [
+        (b"fine\n\xff\xff\xff\n", "x:2: not UTF-8"),
+        ("中".encode() * 20 + b"\xff", "x:1: broken UTF-8"),
+        ("text".encode("utf-16"), "x:1: not UTF-8 but likely utf-16"),
+        (b"a\n\xe4\xb8", "x:2: broken UTF-8 at the end of the file; was it cut inside a character?"),
+    ]:
+        with pytest.raises(DataError, match=f"^{re.escape(told)}"):
+            list(cut_lines(io.BytesIO(data), Path("x"), 99))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:
+    assert list(cut_lines(io.BytesIO("\ufeffa\n\ufeffb".encode()), Path("x"), 9)) == [(1, "a"), (2, "\ufeffb")]

@@ -88,7 +88,7 @@ def test_steps_tell_what_they_did():
     assert [step.step for step in steps] == [1, 2, 3, 4, 5]
     assert [step.epoch for step in steps] == [0.25, 0.5, 0.75, 1.0, 1.25]
     assert sum(step.tokens for step in steps[:4]) == len(data.encoded.ids)
-    assert [step.learning_rate for step in steps] == [run.schedule.at(step) for step in range(5)]
+    assert [step.learning_rate for step in steps] == [run.course.lesson(step).learning_rate for step in range(5)]
     with pytest.raises(StopIteration):
         next(run.steps(start=5))
 
@@ -96,7 +96,7 @@ def test_steps_tell_what_they_did():
 def test_the_first_loss_is_that_of_the_first_batch():
     model, data = tiny.classifier(), labelled()
     run = training(model, data=data)
-    batch = data.batch(run.order.rows(0))
+    batch = data.batch(run.course.lesson(0).rows)
     expected = nn.functional.cross_entropy(model(batch.tokens), batch.labels)
     assert next(run.steps()).loss == pytest.approx(float(expected.detach()), rel=1e-6)
 
@@ -179,7 +179,7 @@ def test_nothing_infinite_reaches_the_weights(what: str, parts: int):
         model.classifier.weight.data *= 1e25  # the loss is large but finite; the squares of the gradient are not
     before = weights(model)
     run = training(model, accumulation=parts)
-    lines = sorted(run.examples.lines[run.order.rows(0)].tolist())
+    lines = sorted(labelled().lines[run.course.lesson(0).rows].tolist())
     assert told(run) == (
         f"the {what}: nothing was updated. Look at train.csv: lines {', '.join(map(str, lines))}; "
         "if these texts are fine, try a lower --learning-rate, a longer --warmup-ratio or --precision fp32"

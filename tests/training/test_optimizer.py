@@ -77,6 +77,17 @@ def test_the_norm_is_that_before_clipping():
     assert Optimizer(model, weight_decay=0.0, max_grad_norm=0.5).step(1e-3) == pytest.approx(count**0.5, rel=1e-6)
 
 
+def test_gradients_that_are_discarded_are_measured_and_move_nothing():
+    model = tiny.classifier()
+    before, optimizer = weights(model), Optimizer(model, weight_decay=0.1)
+    ones(model)
+    norms = optimizer.discard()
+    assert norms == {name: pytest.approx(p.numel() ** 0.5, rel=1e-6) for name, p in model.named_parameters()}
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert not optimizer.state()
+    assert all(torch.equal(weight, before[name]) for name, weight in weights(model).items())
+
+
 def test_parameters_without_a_gradient_stay():
     model = tiny.classifier()
     before = weights(model)

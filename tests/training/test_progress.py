@@ -5,11 +5,16 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import pytest
 
+from bertwright.batches.order import BatchOrder
+from bertwright.training.course import Epochs
 from bertwright.training.loop import Step
 from bertwright.training.progress import Bar, Plain, Silent, watching
+from bertwright.training.schedule import Schedule
 
 LINE = {
     "step": 6,
@@ -25,12 +30,18 @@ METRICS = {"loss": 0.5, "accuracy": 0.875}
 
 
 def step(number: int) -> Step:
-    return Step(number, number / 12, 0.4, 2.5e-5, 1.0, 100, 8)
+    return Step(number, number / 12, 0.4, {"loss": 0.4}, 2.5e-5, 1.0, 100, 8, last=False)
+
+
+def course(total: int) -> Epochs[Any]:
+    """A course of so many steps, to be looked at alone."""
+    nothing = np.ones(total, dtype=np.int64)
+    return Epochs(cast(Any, None), BatchOrder(nothing, 1, seed=0), Schedule(1.0, total, 0))
 
 
 def show(total: int = 12, metric: str = "accuracy") -> None:
     """What a run of a few steps makes of its watcher."""
-    with watching(total, metric, 0, quiet=False) as watcher:
+    with watching(course(total), metric, 0, quiet=False) as watcher:
         for number in range(1, 7):
             watcher.step(step(number))
         watcher.line(LINE)
@@ -57,14 +68,14 @@ def test_the_loss_is_not_told_twice(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_time_left_counts_only_steps_of_this_process() -> None:
     out = io.StringIO()
-    watcher = Plain(total_steps=30, metric="loss", start=20, out=out)
+    watcher = Plain(course(30), metric="loss", start=20, out=out)
     watcher._began -= 50  # 50 seconds for the 5 steps since: 10 seconds each
     watcher.line({**LINE, "step": 25})
     assert out.getvalue().endswith("  0:00:50 left\n")
 
 
 def test_quiet_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    with watching(12, "loss", 0, quiet=True) as watcher:
+    with watching(course(12), "loss", 0, quiet=True) as watcher:
         assert isinstance(watcher, Silent)
         watcher.line(LINE)
         watcher.evaluated(step(6), METRICS, best=True)
@@ -81,7 +92,7 @@ def test_a_bar_in_a_terminal(columns: int, monkeypatch: pytest.MonkeyPatch, tmp_
     leader, follower = pty.openpty()
     with os.fdopen(follower, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
-        with watching(12, "accuracy", 0, quiet=False) as watcher:
+        with watching(course(12), "accuracy", 0, quiet=False) as watcher:
             assert isinstance(watcher, Bar)
             watcher.step(step(6))
             watcher.line(LINE)

@@ -27,6 +27,7 @@ def rates(total: int, warmup: int, shape: Shape, peak: float = 1.0) -> list[floa
         ("linear", [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]),
         ("constant", [0.5, 1.0, 1.0, 1.0, 1.0, 1.0]),
         ("cosine", [0.5, 1.0, 1.0, 0.5 + 8**-0.5, 0.5, 0.5 - 8**-0.5]),
+        ("constant-decay", [0.5, 1.0, 1.0, 1.0, 1.0, 0.5]),
     ],
 )
 def test_shapes(shape: Shape, expected: list[float]):
@@ -42,7 +43,12 @@ def test_rises_then_falls_and_never_rests(run: tuple[int, int], shape: Shape):
     assert max(found) == 2.0
     assert all(rate < later for rate, later in pairwise(found[:warmup]))
     fall = found[warmup:]
-    assert all(rate == later == 2.0 if shape == "constant" else rate > later for rate, later in pairwise(fall))
+    rests = {"constant": 0, "constant-decay": min(len(fall), math.ceil(total / 5))}.get(
+        shape, len(fall)
+    )  # places that fall
+    steady, falling = fall[: len(fall) - rests], fall[len(fall) - rests :]
+    assert set(steady) <= {2.0} or shape in ("linear", "cosine")
+    assert all(rate > later for rate, later in pairwise(falling))
 
 
 @given(RUNS)
@@ -73,7 +79,7 @@ def transformers_rates(total: int, warmup: int, shape: Shape) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("shape", get_args(Shape))
+@pytest.mark.parametrize("shape", ["linear", "cosine", "constant"])
 @pytest.mark.parametrize(("total", "warmup"), [(20, 0), (20, 5), (20, 19), (1, 0), (7, 1)])
 def test_transformers_rises_one_step_later(total: int, warmup: int, shape: Shape):
     """The same fall; but its warm-up begins with a step of 0, where ours takes its first."""

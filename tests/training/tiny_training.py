@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 
 import tiny
+from bertwright.batches.loader import Loader
 from bertwright.batches.order import BatchOrder, stream
 from bertwright.tasks.classification import Classification, LabelledBatch, LabelledTexts
+from bertwright.training.course import Epochs
 from bertwright.training.device import Compute
 from bertwright.training.loop import Step, Training
 from bertwright.training.optimizer import Optimizer
@@ -54,13 +56,13 @@ def training(
     return Training(
         model=model,
         task=Classification(LABELS) if task is None else task,
-        examples=data,
-        order=BatchOrder(data.lengths, batch_size, seed=seed),
+        course=Epochs(
+            data, BatchOrder(data.lengths, batch_size, seed=seed), Schedule.create(peak, steps, 0.1, "linear")
+        ),
         optimizer=Optimizer(model, **{"weight_decay": 0.01, "max_grad_norm": 1.0, **optimizer}),
-        schedule=Schedule.create(peak, steps, 0.1, "linear"),
         compute=Compute(CPU, "fp32") if compute is None else compute,
         seed=seed,
-        accumulation=accumulation,
+        loader=Loader(accumulation),
     )
 
 

@@ -6,7 +6,11 @@ Each takes its settings as keyword arguments, or as one settings object, and ret
 from bertwright.api.demonstration import demo
 from bertwright.api.evaluating import evaluate
 from bertwright.api.finetuning import finetune
+from bertwright.api.inspecting import inspect
 from bertwright.api.predicting import predict
-from bertwright.serving.predictor import load
+from bertwright.api.preparing import prepare
+from bertwright.api.pretraining import pretrain
+from bertwright.api.vocabulary import vocab
+from bertwright.serving.loading import load
 
-__all__ = ["demo", "evaluate", "finetune", "load", "predict"]
+__all__ = ["demo", "evaluate", "finetune", "inspect", "load", "predict", "prepare", "pretrain", "vocab"]

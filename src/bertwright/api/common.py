@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from bertwright.errors import UsageError
 from bertwright.settings import Settings, TableSettings
+from bertwright.text.complaints import printable
 from bertwright.text.tables.table import Table, open_table
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
@@ -23,7 +24,7 @@ def settled(kind: type[SettingsT], settings: SettingsT | None, options: dict[str
 def say(text: str, *, quiet: bool = False) -> None:
     """One line for the user, on standard error: standard output is for results."""
     if not quiet:  # a label or a file name must not drive the terminal
-        sys.stderr.write("".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text) + "\n")
+        sys.stderr.write(printable(text) + "\n")
         sys.stderr.flush()
 
 

@@ -10,10 +10,12 @@ from typing import Any, TextIO
 import torch
 
 from bertwright.api.common import check_positive, say_counts, settled, show, table_of, warn_of_cuts
+from bertwright.errors import ModelFolderError
 from bertwright.evaluation.inference import windows
 from bertwright.evaluation.text_report import text_report
 from bertwright.files import make_folder, replacing, write_json
-from bertwright.serving.predictor import Predictor, load
+from bertwright.serving.loading import load
+from bertwright.serving.predictor import Predictor
 from bertwright.settings import EvaluateSettings
 from bertwright.tasks.classification import Classification, positive_label
 from bertwright.tasks.labelled import LabelledRows, check_known
@@ -56,6 +58,8 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
         max_length=settings.max_length,
         batch_tokens=settings.batch_tokens,
     )
+    if not isinstance(predictor, Predictor):
+        raise ModelFolderError(f"{settings.model} has no label names: make a classifier of it with bertwright finetune")
     check_positive(settings.positive_label, predictor.labels)
     if folder is not None:
         make_folder(folder)

@@ -1,41 +1,37 @@
 """`finetune`: a labelled file and a BERT in; a tested model folder, and `run/` with how it came about, out."""
 
-import platform
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from signal import Signals
 from typing import Any
 
-import numpy as np
-import torch
-
-import bertwright
 from bertwright.api.common import say, settled, table_of, warn, warn_of_cuts
 from bertwright.api.evaluating import Measured, measure_file
+from bertwright.api.explaining import explain_finetuning
 from bertwright.api.labelled_sets import LabelledSets, check_files, given_files, quarantine_file
 from bertwright.api.run_folder import RunFolder, file_origin
 from bertwright.api.starting_point import StartingPoint
+from bertwright.api.training_run import certify, finished_before, follow, say_metrics
+from bertwright.batches.loader import Loader
 from bertwright.batches.order import BatchOrder
 from bertwright.errors import UsageError
 from bertwright.evaluation.card import model_card
 from bertwright.evaluation.inference import measure
-from bertwright.files import lock_folder, read_json, sha256_file, write_file, write_json
+from bertwright.files import lock_folder, write_file, write_json
 from bertwright.model.config import BertConfig
 from bertwright.model.folder import ModelFolder, write_model_folder
 from bertwright.model.heads import SequenceClassifier
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import FinetuneSettings
 from bertwright.tasks.classification import Classification, LabelledBatch, positive_label
+from bertwright.training.course import Epochs
 from bertwright.training.device import Compute, keep_freed_memory
 from bertwright.training.loop import Training
 from bertwright.training.optimizer import Optimizer, freeze
-from bertwright.training.progress import watching
 from bertwright.training.run import Rhythm, Run
 from bertwright.training.schedule import Schedule
-from bertwright.training.signals import stop_wishes
 from bertwright.training.snapshot import Snapshots
+from bertwright.training.trackers import open_trackers
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +92,7 @@ class _Finetuning:
         origins = {role: file_origin(path) for role, path in given_files(self.settings).items()}
         self.folder.begin(self.settings, {"model": start.origin(), **origins})
         if self.folder.finished:
-            return self._already_finished()
+            return Finetuned(self.folder.output, *finished_before(self.folder))
         self.folder.remove_leftovers()
         self._check_fit(start.config)
         sets = LabelledSets.read(self.settings, self.folder.run)
@@ -104,10 +100,13 @@ class _Finetuning:
         if notice:
             self.say(notice)
         run = self._run(model, start, sets)
-        with closing(run.log):
-            stopped_by = self._follow(run)
-        if stopped_by is not None:
-            return self._stopped(run, stopped_by)
+        texts, total = self.settings.batch_size, run.training.course.total_steps
+        self.say(f"training {total} steps of {texts} texts on {self.compute.describe()}")
+        if self.settings.explain:
+            explain_finetuning(run, config, sets.train, start.tokenizer)
+        signal = follow(run, metric=self.settings.best_metric, quiet=self.settings.quiet)
+        if signal is not None:
+            return Finetuned(self.folder.output, {}, run.standing.best_step, signal.name, exit_code=128 + signal)
         run.load_best()
         return self._publish(run, model, config, start)
 
@@ -133,64 +132,36 @@ class _Finetuning:
             freeze(model, settings.freeze_layers)
         order = BatchOrder(examples.lengths, settings.batch_size, seed=settings.seed)
         total = settings.max_steps or settings.epochs * order.steps_per_epoch
+        schedule = Schedule.create(settings.learning_rate, total, settings.warmup_ratio, settings.schedule)
         training = Training(
             model=model,
             task=task,
-            examples=examples,
-            order=order,
+            course=Epochs(examples, order, schedule),
             optimizer=Optimizer(
                 model,
                 weight_decay=settings.weight_decay,
                 max_grad_norm=settings.max_grad_norm,
                 layer_decay=settings.layer_decay,
             ),
-            schedule=Schedule.create(settings.learning_rate, total, settings.warmup_ratio, settings.schedule),
             compute=self.compute,
             seed=settings.seed,
-            accumulation=settings.gradient_accumulation,
+            loader=Loader(settings.gradient_accumulation),
         )
-        return self._resumed(training, partial(measure, model, task, held_out, self.compute))
+        return self._resumed(training, order.steps_per_epoch, partial(measure, model, task, held_out, self.compute))
 
-    def _resumed(self, training: Training[LabelledBatch], evaluate: Any) -> Run[LabelledBatch]:
+    def _resumed(self, training: Training[LabelledBatch], epoch: int, evaluate: Any) -> Run[LabelledBatch]:
         """A run at its beginning, or where its newest whole snapshot stands."""
         settings = self.settings
         rhythm = Rhythm(
             log=settings.log_steps,
-            evaluate=settings.eval_steps or training.order.steps_per_epoch,
-            save=settings.save_steps or training.order.steps_per_epoch,
+            evaluate=settings.eval_steps or epoch,
+            save=settings.save_steps or epoch,
             metric=settings.best_metric,
             patience=settings.early_stopping_patience,
         )
-        run = Run.open(
-            training,
-            evaluate,
-            rhythm,
-            self.folder.run,
-            Snapshots(self.folder.snapshots, settings.keep_snapshots),
-            tensorboard=settings.tensorboard,
-            refused=warn,
-        )
-        if run.standing.step:
-            self.say(f"going on from the snapshot of step {run.standing.step}")
-        return run
-
-    def _follow(self, run: Run[LabelledBatch]) -> Signals | None:
-        """Train; returns the signal that ended it early, if one did."""
-        total = run.training.schedule.total_steps
-        self.say(f"training {total} steps of {self.settings.batch_size} texts on {self.compute.describe()}")
-        with (
-            stop_wishes() as wish,
-            watching(total, self.settings.best_metric, run.standing.step, quiet=self.settings.quiet) as watcher,
-        ):
-            finished = run.follow(watcher, wish)
-        return None if finished else wish.signal
-
-    def _stopped(self, run: Run[LabelledBatch], signal: Signals) -> Finetuned:
-        say(
-            f"stopped by {signal.name} after step {run.standing.step}; a snapshot is saved: "
-            "the same command goes on from it"
-        )
-        return Finetuned(self.folder.output, {}, run.standing.best_step, signal.name, exit_code=128 + signal)
+        snapshots = Snapshots(self.folder.snapshots, settings.keep_snapshots)
+        tracker = partial(open_trackers, settings.trackers, self.folder.run, settings.model_dump(mode="json"), warn)
+        return Run.open(training, evaluate, rhythm, self.folder.run, snapshots, tracker=tracker, refused=warn)
 
     def _publish(
         self, run: Run[LabelledBatch], model: SequenceClassifier, config: BertConfig, start: StartingPoint
@@ -208,9 +179,8 @@ class _Finetuning:
             self.folder.run / "metrics.json", {**metrics, "best_step": run.standing.best_step, "details": details}
         )
         write_file(output / "README.md", model_card(settings, config, metrics))
-        self.folder.finish(self._certificate(run.standing.best_step))
-        for name, figures in metrics.items():
-            say(f"{name}: " + "  ".join(f"{key} {value:.4f}" for key, value in figures.items()))
+        certify(self.folder, run.standing.best_step, self.compute)
+        say_metrics(metrics)
         say(f"model of step {run.standing.best_step} written to {output}")
         return Finetuned(output, metrics, run.standing.best_step)
 
@@ -228,25 +198,3 @@ class _Finetuning:
         )
         warn_of_cuts("test", measured.truncated, table.counts.kept, predictor.max_length)
         return measured
-
-    def _certificate(self, best_step: int) -> dict[str, Any]:
-        names = ("config.json", "model.safetensors", "vocab.txt", "tokenizer.json")
-        return {
-            "best_step": best_step,
-            "sha256": {name: sha256_file(self.folder.output / name) for name in names},
-            "bertwright": bertwright.__version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-            "device": self.compute.describe(),
-        }
-
-    def _already_finished(self) -> Finetuned:
-        self.folder.remove_spent()
-        measured = read_json(self.folder.run / "metrics.json")
-        assert isinstance(measured, dict)
-        metrics = {split_: measured[split_] for split_ in ("validation", "test") if split_ in measured}
-        for name in self.folder.changed_since_finished():
-            warn(f"{self.folder.output / name} is not the file that the run wrote")
-        say(f"{self.folder.output} is finished already: nothing to do (--overwrite starts anew)")
-        return Finetuned(self.folder.output, metrics, measured["best_step"])

@@ -1,4 +1,4 @@
-"""`predict`: texts of a file or a stream in, JSON lines with label names out."""
+"""`predict`: texts of a file or a stream in, JSON lines with label names, or with [MASK]s filled, out."""
 
 import json
 import sys
@@ -11,14 +11,14 @@ from typing import TextIO
 from bertwright.api.common import say, say_counts, settled, table_of, warn_of_cuts
 from bertwright.errors import UsageError
 from bertwright.files import replacing
-from bertwright.serving.predictor import load
+from bertwright.serving.loading import load
 from bertwright.settings import PredictSettings
 from bertwright.text.tables.table import Table, read_stream
 
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """How many texts were labelled, and how many of them were longer than the model reads."""
+    """How many texts were answered, and how many of them were longer than the model reads."""
 
     texts: int
     truncated: int
@@ -26,6 +26,8 @@ class Predicted:
 
 def predict(settings: PredictSettings | None = None, /, **options: object) -> Predicted:
     """Label the texts of a file or of standard input, in their order and in bounded memory.
+
+    A pre-trained model fills their [MASK]s instead, and tells of a pair whether its second text comes next.
 
     Args:
         settings: A settings object, instead of or before keyword arguments.
@@ -44,6 +46,7 @@ def predict(settings: PredictSettings | None = None, /, **options: object) -> Pr
         precision=settings.precision,
         max_length=settings.max_length,
         batch_tokens=settings.batch_tokens,
+        top_k=settings.top_k,
     )
     quarantine = _quarantine(settings.output)
     table = _texts(settings, quarantine)
@@ -57,7 +60,7 @@ def predict(settings: PredictSettings | None = None, /, **options: object) -> Pr
     if table.counts.skipped:
         say_counts(table, quarantine)
     warn_of_cuts(str(table.path), truncated, texts, predictor.max_length)
-    say(f"{texts} texts labelled", quiet=settings.quiet)
+    say(f"{texts} texts answered", quiet=settings.quiet)
     return Predicted(texts, truncated)
 
 

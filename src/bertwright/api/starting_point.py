@@ -1,16 +1,18 @@
-"""What fine-tuning starts from: a model folder, a hub name, or a size preset with a vocabulary."""
+"""What training starts from: a model folder, a hub name, or sizes (a preset, a config.json) with a vocabulary."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+from torch import nn
 
 from bertwright.errors import UsageError
 from bertwright.files import sha256_file
 from bertwright.model.config import PRESETS, BertConfig
 from bertwright.model.encoder import initialise
 from bertwright.model.folder import ModelFolder
-from bertwright.model.heads import SequenceClassifier
+from bertwright.model.heads import PreTraining, SequenceClassifier
 from bertwright.model.hub import resolve_model
 from bertwright.text.wordpiece import WordPiece
 
@@ -43,6 +45,33 @@ class StartingPoint:
         folder = ModelFolder.open(resolve_model(model))
         return cls(folder.config, folder.tokenizer, folder)
 
+    @classmethod
+    def for_shards(cls, model: str, tokenizer: WordPiece) -> "StartingPoint":
+        """Find out what `model` names, to be trained on ids of `tokenizer`.
+
+        Raises:
+            UsageError: The model has another vocabulary, or too small a one.
+            ModelFolderError, HubError: The folder is not a BERT, or the name leads nowhere.
+        """
+        path = Path(model)
+        if model in PRESETS and not path.exists():
+            return cls(BertConfig.preset(model, vocab_size=tokenizer.vocab_size), tokenizer, None)
+        if path.is_file():
+            config = BertConfig.from_file(path)
+            if config.vocab_size < tokenizer.vocab_size:
+                raise UsageError(
+                    f"{path}: vocab_size is {config.vocab_size}, and the vocabulary of the shards has "
+                    f"{tokenizer.vocab_size} tokens"
+                )
+            return cls(config, tokenizer, None)
+        folder = ModelFolder.open(resolve_model(model))
+        if folder.tokenizer.fingerprint != tokenizer.fingerprint:
+            raise UsageError(
+                f"the vocabulary of {model} ({folder.tokenizer.vocab_size} tokens) is not that of the shards "
+                f"({tokenizer.vocab_size} tokens): prepare the corpus with --vocab {model}"
+            )
+        return cls(folder.config, folder.tokenizer, folder)
+
     def origin(self) -> dict[str, str]:
         """Where it lies, and hashes of all that decides the start: config, weights and vocabulary."""
         fingerprint = self.tokenizer.fingerprint
@@ -58,15 +87,22 @@ class StartingPoint:
     ) -> tuple[SequenceClassifier, BertConfig, str | None]:
         """The model to train, its config, and one line on what is newly initialised or not used."""
         config = replace(self.config, labels=labels, problem_type="single_label_classification")
-        if dropout is not None:
-            config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
+        config = _with_dropout(config, dropout)
         torch.manual_seed(seed)
-        model = SequenceClassifier(config)
-        for module in model.modules():
-            initialise(module, config.initializer_range)
+        model = _initialised(SequenceClassifier(config), config)
         if self.folder is None:
             return model, config, None
         return model, config, self._load(model, labels)
+
+    def pretrainer(
+        self, *, pairs: bool, dropout: float | None, seed: int
+    ) -> tuple[PreTraining, BertConfig, str | None]:
+        """The model with the heads of pre-training, its config, and one line on what is new or not used."""
+        config = replace(self.config, labels=(), problem_type=None)
+        config = _with_dropout(config, dropout)
+        torch.manual_seed(seed)
+        model = _initialised(PreTraining(config, pairs=pairs), config)
+        return model, config, None if self.folder is None else self.folder.load_into(model).describe()
 
     def _load(self, model: SequenceClassifier, labels: tuple[str, ...]) -> str | None:
         """Read the weights; a classifier of other labels than these is left aside."""
@@ -79,3 +115,19 @@ class StartingPoint:
             model.classifier.load_state_dict(fresh)
             return "newly initialised: classifier (the model's own has other labels)"
         return found.describe()
+
+
+ModelT = TypeVar("ModelT", bound=nn.Module)
+
+
+def _initialised(model: ModelT, config: BertConfig) -> ModelT:
+    """The model with BERT's random weights, from torch's stream of random numbers."""
+    for module in model.modules():
+        initialise(module, config.initializer_range)
+    return model
+
+
+def _with_dropout(config: BertConfig, dropout: float | None) -> BertConfig:
+    if dropout is None:
+        return config
+    return replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)

@@ -17,7 +17,7 @@ from bertwright.model.config import BertConfig
 from bertwright.model.dropout import Dropout
 from bertwright.model.flat import FlatTokens
 
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
     "gelu_new": lambda x: functional.gelu(x, approximate="tanh"),
     "gelu_pytorch_tanh": lambda x: functional.gelu(x, approximate="tanh"),
@@ -106,7 +106,7 @@ class Intermediate(nn.Module):
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.activation = _ACTIVATIONS[config.hidden_act]
+        self.activation = ACTIVATIONS[config.hidden_act]
 
     def forward(self, x: Float[Tensor, "Q H"]) -> Float[Tensor, "Q F"]:
         """activation(dense(x))."""
@@ -184,13 +184,13 @@ class Pooler(nn.Module):
 
 
 class Bert(nn.Module):
-    """Embeddings, layers and pooler: what Hugging Face stores under `bert.`."""
+    """Embeddings, layers and pooler: what Hugging Face stores under `bert.`; a masked language model has no pooler."""
 
-    def __init__(self, config: BertConfig) -> None:
+    def __init__(self, config: BertConfig, *, pooler: bool = True) -> None:
         super().__init__()
         self.embeddings = Embeddings(config)
         self.encoder = Stack(config)
-        self.pooler = Pooler(config)
+        self.pooler = Pooler(config) if pooler else None
 
     def forward(self, tokens: FlatTokens, read: Int[Tensor, " Q"] | None = None) -> Float[Tensor, "Q H"]:
         """Hidden states after the last layer.
@@ -207,6 +207,7 @@ class Bert(nn.Module):
 
     def pooled(self, tokens: FlatTokens) -> Float[Tensor, "B H"]:
         """The pooler's output for each sequence."""
+        assert self.pooler is not None
         states: Tensor = self.pooler(self(tokens, tokens.starts))
         return states
 

@@ -21,7 +21,10 @@ CONFIG = "config.json"
 class Headed(Protocol):
     """An encoder with a head that Hugging Face has a class for."""
 
-    architecture: str
+    @property
+    def architecture(self) -> str:
+        """The class of transformers for these tensors."""
+        ...
 
     def state_dict(self) -> dict[str, Tensor]:
         """All tensors by Hugging Face's names."""

@@ -1,13 +1,13 @@
 """The name of a model → a local folder: a folder is itself, anything else is a name on the Hugging Face hub.
 
-Nothing opens a socket for a folder or a path. Downloads go through huggingface_hub, so HF_HOME, HF_ENDPOINT,
-HF_TOKEN and HF_HUB_OFFLINE mean what they mean everywhere. Knows nothing of what the files hold.
+Nothing opens a socket for a folder or a path. Knows nothing of what the files hold.
 """
 
 import difflib
 from pathlib import Path
 
 from bertwright.errors import HubError, UsageError
+from bertwright.hub import download
 from bertwright.model.config import PRESETS
 
 _DIGITS = "[0-9]" * 5
@@ -49,41 +49,12 @@ def resolve_model(name_or_path: str) -> Path:
 
 
 def _download(name: str) -> Path:
-    # Imported here: it reads the HF_… variables once, and takes its time.
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        folder = Path(snapshot_download(name, allow_patterns=_FILES))
-        if not any(folder.glob("*.safetensors")):
-            snapshot_download(name, revision=folder.name, allow_patterns=[*_FILES, *_OLD_WEIGHTS])
-    except HFValidationError as error:
-        raise UsageError(f"no model folder {name!r}, and no name on the hub looks like it") from error
-    except Exception as error:  # below the hub library lie other HTTP clients with every version
-        raise HubError(f"cannot get the model {name!r}: {_reason(name, error)}{_near(Path(name))}") from error
+    folder = download(name, _FILES, hint=_near(Path(name)))
+    if not any(folder.glob("*.safetensors")):
+        download(name, [*_FILES, *_OLD_WEIGHTS], revision=folder.name)
     if not (folder / "config.json").exists():
         raise HubError(f"cannot use the model {name!r}: its repository has no config.json")
     return folder
-
-
-def _reason(name: str, error: Exception) -> str:
-    """Say what went wrong and what to do."""
-    from huggingface_hub import constants, errors
-
-    hub, cache = constants.ENDPOINT, constants.HF_HUB_CACHE
-    if isinstance(error, errors.GatedRepoError):
-        return f"its authors want your consent; give it at {hub}/{name} and set HF_TOKEN"
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return f"{hub} has no such model, or a private one; check the name or set HF_TOKEN"
-    not_cached = isinstance(error, errors.LocalEntryNotFoundError)
-    cause = error.__cause__ if not_cached else error
-    if isinstance(cause, errors.HfHubHTTPError):
-        return f"{hub} answered {cause.response.status_code}; try again later, or check HF_TOKEN"
-    if constants.HF_HUB_OFFLINE:
-        return f"it is not whole in the cache {cache}, and HF_HUB_OFFLINE is set; unset it to download"
-    if not_cached:
-        return f"{hub} cannot be reached, and it is not in the cache {cache}; check the connection"
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def _near(path: Path) -> str:

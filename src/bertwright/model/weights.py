@@ -26,6 +26,11 @@ BIN = "pytorch_model.bin"
 
 _BODY = ("bert.embeddings.", "bert.encoder.")
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # constants that old versions stored
+# Tensors that BERT has under two names: files of old versions repeat them under the first one.
+_TIES = {
+    "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
+    "cls.predictions.decoder.bias": "cls.predictions.bias",
+}
 _LFS_POINTER = b"version https://git-lfs"
 
 
@@ -80,12 +85,15 @@ def read_weights(
             missing, or a shape is wrong.
     """
     tensors: dict[str, Tensor] = {}
+    repeated: dict[str, Tensor] = {}
     replaced, extra = [], []
     files = _weight_files(folder)
     for path in files:
         for stored in _stored_in(path):
             name = _our_name(stored.name, expected)
-            if name is None:
+            if name is None and stored.name in _TIES and "cls.predictions.bias" in expected:
+                repeated[stored.name] = _usable(stored, path)
+            elif name is None:
                 extra.append(stored.name)
             elif name in tensors:
                 raise ModelFolderError(f"{path} holds {name} a second time, as {stored.name}")
@@ -99,6 +107,7 @@ def read_weights(
     if lost := [name for name in missing if name.startswith(_BODY)]:
         more = f" and {len(lost) - 1} more tensors" if len(lost) > 1 else ""
         raise ModelFolderError(f"{files[0]} lacks {lost[0]}{more}: it does not hold the BERT of config.json")
+    _check_ties(repeated, tensors, files[0])
     unused = (name for name in extra if not name.endswith(_BUFFERS))
     return WeightsFound(tensors, missing, tuple(replaced), tuple(unused))
 
@@ -123,6 +132,12 @@ def write_weights(
         write_file(folder / BIN, buffer.getvalue())
     else:
         (folder / BIN).unlink(missing_ok=True)  # it would hold other weights than these
+
+
+def _check_ties(repeated: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Path) -> None:
+    for name, tensor in repeated.items():
+        if not torch.equal(tensor, tensors.get(_TIES[name], tensor)):
+            raise ModelFolderError(f"{path}: {name} is not {_TIES[name]}: an untied decoder is not read here")
 
 
 def _weight_files(folder: Path) -> list[Path]:

@@ -5,7 +5,6 @@ What `predict`, `evaluate` and a server share. Knows no command line and no outp
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,10 @@ from bertwright.errors import ModelFolderError, UsageError
 from bertwright.evaluation.inference import outputs, windows
 from bertwright.model.folder import ModelFolder
 from bertwright.model.heads import SequenceClassifier
-from bertwright.model.hub import resolve_model
 from bertwright.tasks.classification import Classification
 from bertwright.text.tables.table import Row
 from bertwright.text.wordpiece import Encoded
-from bertwright.training.device import Compute, keep_freed_memory
+from bertwright.training.device import Compute
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,28 +126,3 @@ class Predictor:
             best = max(range(len(scores)), key=scores.__getitem__)
             named = dict(zip(self.labels, scores, strict=True))
             yield Prediction(row.text, row.pair, self.labels[best], scores[best], named, cut)
-
-
-def load(
-    model: str | Path,
-    *,
-    device: str = "auto",
-    precision: str = "auto",
-    max_length: int | None = None,
-    batch_tokens: int = 4096,
-) -> Predictor:
-    """Load a fine-tuned model.
-
-    Args:
-        model: Its folder, or a hub name.
-        device: auto, cpu, cuda or cuda:N.
-        precision: auto, fp32 or bf16.
-        max_length: Longest sequence in tokens; as in training when None.
-        batch_tokens: Tokens computed at a time.
-
-    Raises:
-        BertwrightError: The folder is not a fine-tuned BERT, or the device does not exist.
-    """
-    keep_freed_memory()
-    folder = ModelFolder.open(resolve_model(str(model)))
-    return Predictor(folder, Compute.create(device, precision), max_length=max_length, batch_tokens=batch_tokens)

@@ -1,29 +1,35 @@
 """What can be set, for every verb: typed, closed, explained field by field (`verbs`); how it is read (`base`)."""
 
 from bertwright.settings.base import Settings
+from bertwright.settings.corpus import CorpusSettings, PrepareSettings, VocabSettings
+from bertwright.settings.inspecting import InspectSettings
+from bertwright.settings.pretraining import PretrainSettings
+from bertwright.settings.shared import DeviceSettings, Precision, TableSettings
 from bertwright.settings.verbs import (
     ApplySettings,
     DemoSettings,
-    DeviceSettings,
     EvaluateSettings,
     FinetuneSettings,
     Metric,
-    Precision,
     PredictSettings,
-    TableSettings,
     TrainingSettings,
 )
 
 __all__ = [
     "ApplySettings",
+    "CorpusSettings",
     "DemoSettings",
     "DeviceSettings",
     "EvaluateSettings",
     "FinetuneSettings",
+    "InspectSettings",
     "Metric",
     "Precision",
     "PredictSettings",
+    "PrepareSettings",
+    "PretrainSettings",
     "Settings",
     "TableSettings",
     "TrainingSettings",
+    "VocabSettings",
 ]

@@ -29,6 +29,10 @@ class Free:
     """Marks a setting that may differ when a run is resumed: it changes nothing about the resulting weights."""
 
 
+class Leading:
+    """Marks the one setting that may also be given as a bare word: `inspect shards/` is `inspect --shards shards/`."""
+
+
 class Settings(BaseModel):
     """Base of all settings: closed, frozen, validated when made."""
 
@@ -100,7 +104,8 @@ class Settings(BaseModel):
             parts.append(f"\n## {title}")
             for name in names:
                 entry = to_yaml({name: defaults[name]}).rstrip() if name in defaults else f"{name}:"
-                parts.append(f"# {cls.model_fields[name].description}\n{entry}")
+                explained = (cls.model_fields[name].description or "").replace("\n", "\n# ")
+                parts.append(f"# {explained}\n{entry}")
         return "\n".join(parts) + "\n"
 
     @classmethod
@@ -120,6 +125,11 @@ class Settings(BaseModel):
     def free_on_resume(cls) -> frozenset[str]:
         """Names of the settings that may differ when a run is resumed."""
         return frozenset(name for name, field in cls.model_fields.items() if Free in field.metadata)
+
+    @classmethod
+    def leading(cls) -> str | None:
+        """Name of the setting that may be given as a bare word, if one may."""
+        return next((name for name, field in cls.model_fields.items() if Leading in field.metadata), None)
 
     @classmethod
     def groups(cls) -> dict[str, list[str]]:

@@ -24,6 +24,11 @@ def all_shown(texts: Iterable[str]) -> str:
     return ", ".join(map(shown, listed[:MOST_SHOWN])) + ending
 
 
+def printable(text: str) -> str:
+    """Return `text` as it is, but for what is not printable: escaped, it cannot drive a terminal or hide in a page."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
 def place(path: Path, line: int | None = None) -> str:
     """Return `file:line`, or the file alone; a name with control characters is escaped."""
     name = str(path) if str(path).isprintable() else repr(str(path))

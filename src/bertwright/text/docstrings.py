@@ -1,12 +1,15 @@
 """The docstrings of Python's own standard library, each with the package it comes from: text that every machine has.
 
+With `pydoc`'s help on the language they are a corpus to pre-train on as well (`documents`).
+
 The files are parsed, never imported: none of their code runs. Knows nothing of tokens, or of what the texts are for.
 """
 
 import ast
+import re
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +19,7 @@ from bertwright.errors import DataError
 
 FEWEST = 50  # docstrings: a package with fewer has too few to learn from and to be tested on
 SHARES = {"test": 0.15, "validation": 0.1}  # of each package; the rest is for training
+_BLANK_LINE = re.compile(r"\n\s*\n")
 _TESTS = frozenset({"test", "tests", "idle_test"})
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -86,6 +90,21 @@ def read_docstrings(library: Path, *, packages: int) -> Docstrings:
     return Docstrings(kept, files, unreadable, found, found - len(distinct))
 
 
+def documents(library: Path, *, left_out: Collection[str]) -> Iterator[str]:
+    """Plain text of a whole library, a paragraph a line: a document for each file, and for each topic of `pydoc`.
+
+    Args:
+        library: Folder of a standard library.
+        left_out: Docstrings, on one line each, that are not to be in it: those that a model is tested on.
+    """
+    for path in (*sorted(library.glob("*.py")), *_sources(library)):
+        texts = [text for text in _texts(path) or () if _flat(text) not in left_out]
+        if lines := [line for text in texts for line in _paragraphs(text)]:
+            yield "\n".join(lines)
+    for topic in _topics(library / "pydoc_data" / "topics.py"):
+        yield "\n".join(_paragraphs(topic))
+
+
 def split(texts: Iterable[Docstring], *, seed: int) -> dict[str, list[Docstring]]:
     """Deal texts out to train, validation and test, each with the same share of every package (`SHARES`).
 
@@ -124,14 +143,41 @@ def _sources(library: Path) -> Iterator[Path]:
 
 def _docstrings(path: Path) -> list[str] | None:
     """The docstrings of a file, line breaks and indentation flattened; None if it cannot be parsed."""
+    texts = _texts(path)
+    return None if texts is None else [flat for text in texts if (flat := _flat(text))]
+
+
+def _texts(path: Path) -> list[str] | None:
+    """The docstrings of a file with their lines; None if it cannot be parsed."""
+    tree = _parsed(path)
+    if tree is None:
+        return None
+    documented = (node for node in ast.walk(tree) if isinstance(node, _DOCUMENTED))
+    # Half of a surrogate pair, written as an escape, is no text that a file could hold.
+    return [(ast.get_docstring(node) or "").encode(errors="ignore").decode() for node in documented]
+
+
+def _parsed(path: Path) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "invalid escape sequence": not ours to mend
-            tree = ast.parse(path.read_bytes())
+            return ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):  # which one depends on the Python
         return None
-    documented = (node for node in ast.walk(tree) if isinstance(node, _DOCUMENTED))
-    texts = (ast.get_docstring(node, clean=False) or "" for node in documented)
-    # Half of a surrogate pair, written as an escape, is no text that a file could hold.
-    whole = (text.encode(errors="ignore").decode() for text in texts)
-    return [flat for text in whole if (flat := " ".join(text.split()))]
+
+
+def _topics(path: Path) -> list[str]:
+    """The texts of `pydoc`'s topics, which its file holds as one literal; none where this Python has none."""
+    for node in getattr(_parsed(path), "body", ()):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+            values = [entry.value for entry in ast.walk(node.value) if isinstance(entry, ast.Constant)]
+            return [value for value in values if isinstance(value, str) and "\n" in value]
+    return []
+
+
+def _paragraphs(text: str) -> list[str]:
+    return [flat for paragraph in _BLANK_LINE.split(text) if (flat := _flat(paragraph))]
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())

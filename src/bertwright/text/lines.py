@@ -7,6 +7,8 @@ bounded by the longest line. Knows nothing of tables.
 
 import codecs
 import gzip
+import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,23 +76,58 @@ def decoded_lines(stream: BinaryIO, path: Path) -> Iterator[str]:
             raise DataError(f"{place(path, number)}: {_refusal(line, error.start)}") from None
 
 
+def cut_lines(stream: BinaryIO, path: Path, longest: int) -> Iterator[tuple[int, str]]:
+    """Yield number and text of each line without its ending; one longer than `longest` characters comes in parts.
+
+    The parts bear the number of their line. Unlike `decoded_lines`, no line is refused for its length.
+
+    Raises:
+        DataError: What the stream holds is not UTF-8, or damaged; `path` is its name in errors.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    number, data = 1, _read_line(stream, path, 1, 4 * longest)
+    if wide := guess_wide_encoding(data):
+        raise DataError(f"{place(path, 1)}: {_not_utf8(wide)}")
+    data = data.removeprefix(codecs.BOM_UTF8)
+    while data:
+        try:
+            text = decoder.decode(data)
+        except UnicodeDecodeError as error:
+            raise DataError(f"{place(path, number)}: {_refusal(data, error.start)}") from None
+        whole = text.endswith("\n")
+        if whole:
+            text = without_ending(text)
+        for start in range(0, max(len(text), 1), longest):
+            yield number, text[start : start + longest]
+        number += whole
+        data = _read_line(stream, path, number, 4 * longest)
+    if decoder.getstate()[0]:
+        raise DataError(f"{place(path, number)}: broken UTF-8 at the end of the file; was it cut inside a character?")
+
+
 def without_ending(line: str) -> str:
     """Return a line without its line feed, and the carriage return before it."""
     return line.removesuffix("\n").removesuffix("\r")
 
 
 def _next_line(stream: BinaryIO, path: Path, number: int) -> bytes:
-    try:
-        line = stream.readline(LONGEST_LINE + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        text = f"{place(path, number)}: damaged gzip data ({error}); unpack the file anew or fetch it again"
-        raise DataError(text) from error
-    except OSError as error:
-        raise DataError(f"{place(path, number)}: cannot be read: {error.strerror or error}") from error
+    line = _read_line(stream, path, number, LONGEST_LINE + 1)
     if len(line) > LONGEST_LINE:
         limit = f"{LONGEST_LINE:,} bytes"
         raise DataError(f"{place(path, number)}: a line longer than {limit}; is this a file with one row a line?")
     return line
+
+
+def _read_line(stream: BinaryIO, path: Path, number: int, most: int) -> bytes:
+    """Read to the next line feed, but `most` bytes at most; damage to what the stream is unpacked from is named."""
+    try:
+        return stream.readline(most)
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError) as error:
+        kind = {zipfile.BadZipFile: "zip", tarfile.ReadError: "tar"}.get(type(error), "gzip")
+        text = f"{place(path, number)}: damaged {kind} data ({error}); unpack the file anew or fetch it again"
+        raise DataError(text) from error
+    except OSError as error:
+        raise DataError(f"{place(path, number)}: cannot be read: {error.strerror or error}") from error
 
 
 def _refusal(line: bytes, at: int) -> str:

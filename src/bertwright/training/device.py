@@ -4,6 +4,7 @@ Knows nothing of models.
 """
 
 import ctypes
+import os
 import platform
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -74,6 +75,11 @@ def _fast_bf16(device: torch.device) -> bool:
         return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
     has = torch.cpu.get_capabilities()
     return bool(has.get("amx_bf16") or has.get("avx512_bf16"))
+
+
+def set_default(variable: str, value: str) -> None:
+    """Tell a library what it can be told in no other way; what the user has set stays."""
+    os.environ.setdefault(variable, value)
 
 
 def keep_freed_memory() -> bool:

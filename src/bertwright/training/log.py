@@ -1,20 +1,22 @@
-"""log.jsonl: one JSON line every few steps and one for each evaluation; optionally the same to TensorBoard.
+"""log.jsonl: one JSON line every few steps and one for each evaluation; its figures go to trackers as well.
 
 A line of training has the keys `step, epoch, loss, learning_rate, grad_norm, tokens_per_second, examples_per_second,
-seconds`; one of evaluation has `step, epoch, split` and the metrics. The log belongs to the run's state: a
-snapshot has a copy of it, and going on begins with that copy, so that no step is missing and none is logged twice.
+seconds`, and the task's losses by name where there are several; one of evaluation has `step, epoch, split` and the
+metrics; one of a warning has `step, warning`. The log belongs to the run's state: a snapshot has a copy of it, and
+going on begins with that copy, so that no step is missing and none is logged twice.
 """
 
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bertwright.errors import BertwrightError, UsageError
+from bertwright.errors import BertwrightError
 from bertwright.files import write_file
 from bertwright.training.loop import Step
+from bertwright.training.trackers import Tracker
 
 
 @dataclass(slots=True)
@@ -22,7 +24,7 @@ class Window:
     """Sums over the steps since the last line, and the seconds of training so far."""
 
     steps: int = 0
-    loss: float = 0.0
+    losses: dict[str, float] = field(default_factory=dict)
     tokens: int = 0
     examples: int = 0
     seconds: float = 0.0
@@ -31,7 +33,8 @@ class Window:
     def add(self, step: Step, seconds: float) -> None:
         """Take in one step that took this long."""
         self.steps += 1
-        self.loss += step.loss
+        for name, loss in step.losses.items():
+            self.losses[name] = self.losses.get(name, 0.0) + loss
         self.tokens += step.tokens
         self.examples += step.examples
         self.seconds += seconds
@@ -39,17 +42,19 @@ class Window:
 
     def line(self, last: Step) -> dict[str, float]:
         """The line of these steps; the next window begins."""
+        means = {name: loss / self.steps for name, loss in self.losses.items()}
         line = {
             "step": last.step,
             "epoch": round(last.epoch, 6),
-            "loss": self.loss / self.steps,
+            "loss": sum(means.values()),
+            **(means if len(means) > 1 else {}),
             "learning_rate": last.learning_rate,
             "grad_norm": last.grad_norm,
             "tokens_per_second": round(self.tokens / self.seconds, 1),
             "examples_per_second": round(self.examples / self.seconds, 2),
             "seconds": round(self.total_seconds, 3),
         }
-        self.steps, self.loss, self.tokens, self.examples, self.seconds = 0, 0.0, 0, 0, 0.0
+        self.steps, self.losses, self.tokens, self.examples, self.seconds = 0, {}, 0, 0, 0.0
         return line
 
 
@@ -60,8 +65,7 @@ class Log:
         path: The file; what is in it is replaced.
         content: The lines so far.
         window: Sums since the last of them.
-        tensorboard: Folder for TensorBoard events, if they are wanted.
-        step: Steps done; TensorBoard hides what an earlier process told of later ones.
+        tracker: Who is told the same figures.
     """
 
     def __init__(
@@ -69,13 +73,10 @@ class Log:
         path: Path,
         content: bytes = b"",
         window: Window | None = None,
-        *,
-        tensorboard: Path | None = None,
-        step: int = 0,
+        tracker: Tracker | None = None,
     ) -> None:
-        self.path, self.window = path, window or Window()
+        self.path, self.window, self._tracker = path, window or Window(), tracker
         write_file(path, content)
-        self._board = _board(tensorboard, step + 1) if tensorboard else None
         self._file = path.open("a", encoding="utf-8")
 
     def training(self, last: Step) -> dict[str, float]:
@@ -88,28 +89,23 @@ class Log:
         """Write the line of an evaluation."""
         self._write({"step": step.step, "epoch": round(step.epoch, 6), "split": split, **metrics}, split)
 
+    def warning(self, step: int, text: str) -> None:
+        """Write a line that says what looks wrong after this step."""
+        self._write({"step": step, "warning": text}, "warning")
+
     def _write(self, line: Mapping[str, Any], group: str) -> None:
         try:
             self._file.write(json.dumps(line, allow_nan=False) + "\n")
             self._file.flush()
         except OSError as error:
             raise BertwrightError(f"cannot write {self.path}: {error.strerror or error}") from error
-        if self._board is not None:
-            for name, value in line.items():
-                if isinstance(value, float):
-                    self._board.add_scalar(f"{group}/{name}", value, line["step"])
+        figures = {f"{group}/{name}": value for name, value in line.items() if isinstance(value, float)}
+        if self._tracker is not None and figures:
+            self._tracker.write(line["step"], figures)
 
     def close(self) -> None:
-        """Close the file and the TensorBoard writer."""
+        """Close the file and the tracker."""
         with suppress(OSError):  # a line that could not be written was an error then
             self._file.close()
-        if self._board is not None:
-            self._board.close()
-
-
-def _board(folder: Path, next_step: int):  # type: ignore[no-untyped-def]  # tensorboard is an extra
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise UsageError("tensorboard is not installed: pip install 'bertwright[tensorboard]'") from error
-    return SummaryWriter(str(folder), purge_step=next_step)
+        if self._tracker is not None:
+            self._tracker.close()

@@ -1,24 +1,25 @@
 """The one training loop: a generator of steps, with no I/O of its own.
 
 Pre-training and fine-tuning are two wirings of it. Saving, logging, evaluating and stopping are done by who asks
-for the next step. Which rows a step sees and what its dropout draws are pure functions of (seed, step), so going on
-from step k is calling it with `start=k`.
+for the next step. What a step's dropout draws is a pure function of (seed, step), and what it learns from is for the
+course to say, so going on from step k is calling it with `start=k`.
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Generic
 
 import torch
 from torch import nn
 
-from bertwright.batches.order import BatchOrder, Rows, parts, stream
+from bertwright.batches.loader import Loader
+from bertwright.batches.order import stream
 from bertwright.errors import TrainingError
-from bertwright.tasks.task import BatchT, Examples, Task
+from bertwright.tasks.task import BatchT, Task
+from bertwright.training.course import Course, Lesson
 from bertwright.training.device import Compute
 from bertwright.training.optimizer import Optimizer
-from bertwright.training.schedule import Schedule
 
 _DROPOUT = 2  # sets this random stream apart from those of the order
 
@@ -30,20 +31,24 @@ class Step:
     Attributes:
         step: Number of the step, from 1.
         epoch: Passes over the data when it was done, as a fraction.
-        loss: Mean loss of its whole batch.
+        loss: Mean loss of its whole batch: the sum of `losses`.
+        losses: The mean of each of the task's losses, by name.
         learning_rate: The schedule's rate.
         grad_norm: Global L2 norm of the gradient before clipping.
         tokens: Tokens in its batch.
         examples: Examples in its batch.
+        last: Whether the course is over.
     """
 
     step: int
     epoch: float
     loss: float
+    losses: Mapping[str, float]
     learning_rate: float
     grad_norm: float
     tokens: int
     examples: int
+    last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,61 +57,64 @@ class Training(Generic[BatchT]):
 
     model: nn.Module
     task: Task[BatchT]
-    examples: Examples[BatchT]
-    order: BatchOrder
+    course: Course[BatchT]
     optimizer: Optimizer
-    schedule: Schedule
     compute: Compute
     seed: int
-    accumulation: int = 1
+    loader: Loader[BatchT] = field(default_factory=Loader)
 
     def steps(self, start: int = 0) -> Iterator[Step]:
-        """Train from step `start` (steps already done) to the schedule's end.
+        """Train from step `start` (steps already done) to the course's end.
 
         Raises:
             TrainingError: A loss or gradient is not finite; the optimizer has not stepped on it.
         """
-        self.model.train()
-        for step in range(start, self.schedule.total_steps):
-            yield self._step(step)
-            self.model.train()  # whoever took the step may have evaluated
+        done, over = start, self.course.progress(start) >= 1
+        while not over:
+            self.model.train()  # whoever took the last step may have evaluated
+            step = self._step(done, self.course.lesson(done))
+            done, over = step.step, step.last
+            yield step
 
-    def _step(self, step: int) -> Step:
-        rows = self.order.rows(step)
-        batches = [self.examples.batch(part) for part in parts(rows, self.accumulation)]
-        loss = self._backward(step, batches)
+    def _step(self, step: int, lesson: Lesson[BatchT]) -> Step:
+        batches = self.loader.load(lesson.examples, lesson.rows, lesson.following)
+        losses = self.backward(step, batches)
+        loss = sum(losses.values())
         if not math.isfinite(loss):
-            raise self._not_finite("loss", loss, step, rows)
-        rate = self.schedule.at(step)
-        norm = self.optimizer.step(rate)
+            raise self._not_finite("loss", loss, step, lesson)
+        norm = self.optimizer.step(lesson.learning_rate)
         if not math.isfinite(norm):
-            raise self._not_finite("gradient norm", norm, step, rows)
+            raise self._not_finite("gradient norm", norm, step, lesson)
         return Step(
             step=step + 1,
-            epoch=(step + 1) / self.order.steps_per_epoch,
+            epoch=lesson.epoch,
             loss=loss,
-            learning_rate=rate,
+            losses=losses,
+            learning_rate=lesson.learning_rate,
             grad_norm=norm,
             tokens=sum(len(batch.tokens.ids) for batch in batches),
-            examples=len(rows),
+            examples=len(lesson.rows),
+            last=self.course.progress(step + 1) >= 1,
         )
 
-    def _backward(self, step: int, batches: list[BatchT]) -> float:
-        """Add the gradient of the mean loss over all `batches`; returns that loss."""
+    def backward(self, step: int, batches: list[BatchT]) -> dict[str, float]:
+        """Add the gradient of step `step`: of the mean loss over all `batches`; returns the mean of each loss."""
         counts = [self.task.counts(batch) for batch in batches]
         total = {name: sum(count[name] for count in counts) for name in counts[0]}
-        loss = 0.0
+        losses = dict.fromkeys(total, 0.0)
         for part, batch in enumerate(batches):
             torch.manual_seed(int(stream(self.seed, step, part, _DROPOUT).random_raw()) >> 1)
             with self.compute.autocast():
                 sums = self.task.losses(self.model, batch.to(self.compute.device))
-            share = torch.stack([value / total[name] for name, value in sums.items()]).sum()
-            share.backward()  # type: ignore[no-untyped-call]
-            loss += share.item()
-        return loss
+            shares = {name: value / total[name] for name, value in sums.items()}
+            torch.stack([*shares.values()]).sum().backward()  # type: ignore[no-untyped-call]
+            for name, share in shares.items():
+                losses[name] += share.item()
+        return losses
 
-    def _not_finite(self, what: str, value: float, step: int, rows: Rows) -> TrainingError:
+    def _not_finite(self, what: str, value: float, step: int, lesson: Lesson[BatchT]) -> TrainingError:
+        where = lesson.examples.where(lesson.rows)
         return TrainingError(
-            f"the {what} of step {step + 1} is {value}: nothing was updated. Look at {self.examples.where(rows)}; "
+            f"the {what} of step {step + 1} is {value}: nothing was updated. Look at {where}; "
             "if these texts are fine, try a lower --learning-rate, a longer --warmup-ratio or --precision fp32"
         )

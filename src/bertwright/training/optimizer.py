@@ -1,4 +1,4 @@
-"""AdamW over the parameters of a model: decay groups, layer-wise rates, clipping, and its state as named tensors.
+"""AdamW or LAMB over the parameters of a model: decay groups, layer-wise rates, clipping, state as named tensors.
 
 Built on torch's fused AdamW (Loshchilov & Hutter 2019). Knows nothing of schedules, losses or files.
 """
@@ -7,10 +7,15 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
+
+from bertwright.training.lamb import Lamb
+
+Rule = Literal["adamw", "lamb"]
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 _LAYER = re.compile(r"\bencoder\.layer\.(\d+)\.")
@@ -34,18 +39,24 @@ class Optimizer:
         max_grad_norm: Longest global gradient; 0 switches clipping off.
         layer_decay: Each layer's rate as a share of the one above it; the embeddings count as the lowest layer,
             pooler and heads as above the highest (ULMFiT's discriminative rates; Clark et al. 2020, ELECTRA).
+        rule: How the moments become a step.
     """
 
     def __init__(
-        self, model: nn.Module, *, weight_decay: float, max_grad_norm: float = 1.0, layer_decay: float = 1.0
+        self,
+        model: nn.Module,
+        *,
+        weight_decay: float,
+        max_grad_norm: float = 1.0,
+        layer_decay: float = 1.0,
+        rule: Rule = "adamw",
     ) -> None:
         self.named = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.max_grad_norm = max_grad_norm
         groups = _groups(self.named, weight_decay, layer_decay)
         self._rates = [group.rate for group in groups]
-        self._adamw = torch.optim.AdamW(
-            [{"params": group.parameters, "weight_decay": group.weight_decay} for group in groups], fused=True
-        )
+        settings = [{"params": group.parameters, "weight_decay": group.weight_decay} for group in groups]
+        self._rule = torch.optim.AdamW(settings, fused=True) if rule == "adamw" else Lamb(settings)
         self._dense: dict[nn.Parameter, Tensor] = {}
 
     def step(self, learning_rate: float) -> float:
@@ -57,19 +68,26 @@ class Optimizer:
         grads = self._grads()
         norm = float(get_total_norm(grads.values()))
         if not math.isfinite(norm):
-            self._adamw.zero_grad(set_to_none=True)
+            self._rule.zero_grad(set_to_none=True)
             return norm
         if 0.0 < self.max_grad_norm < norm:
             for grad in grads.values():
                 grad.mul_(self.max_grad_norm / norm)
         touched = self._densify(grads)
-        for group, rate in zip(self._adamw.param_groups, self._rates, strict=True):
+        for group, rate in zip(self._rule.param_groups, self._rates, strict=True):
             group["lr"] = learning_rate * rate
-        self._adamw.step()
+        self._rule.step()
         for parameter, rows in touched.items():
             self._dense[parameter].index_fill_(0, rows, 0.0)
-        self._adamw.zero_grad(set_to_none=True)
+        self._rule.zero_grad(set_to_none=True)
         return norm
+
+    def discard(self) -> dict[str, float]:
+        """Clear the gradients without a step; returns the L2 norm that each parameter's had."""
+        grads = self._grads()
+        norms = {name: float(grads[p].norm()) for name, p in self.named.items() if p in grads}
+        self._rule.zero_grad(set_to_none=True)
+        return norms
 
     def _grads(self) -> dict[nn.Parameter, Tensor]:
         """The gradient of each parameter that has one; of a sparse one, the rows that it holds."""
@@ -106,7 +124,7 @@ class Optimizer:
 
     def state(self) -> dict[str, Tensor]:
         """Both moments of every parameter that was ever updated, as `exp_avg.NAME` and `exp_avg_sq.NAME`."""
-        kept = self._adamw.state
+        kept = self._rule.state
         return {
             f"{moment}.{name}": kept[parameter][moment]
             for name, parameter in self.named.items()
@@ -121,7 +139,7 @@ class Optimizer:
                 continue
             moments = {m: state[f"{m}.{name}"].to(parameter.device, parameter.dtype) for m in _MOMENTS}
             count = torch.tensor(float(steps), dtype=torch.float32, device=parameter.device)
-            self._adamw.state[parameter] = {"step": count, **moments}
+            self._rule.state[parameter] = {"step": count, **moments}
 
 
 def freeze(model: nn.Module, layers: int) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Generic, Protocol, Self
+from typing import Generic, Self
 
 import safetensors.torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from bertwright.training.log import Log, Window
 from bertwright.training.loop import Step, Training
 from bertwright.training.signals import StopWish
 from bertwright.training.snapshot import Snapshot, Snapshots
+from bertwright.training.trackers import Tracker
 
 BEST, LOG = "best.safetensors", "log.jsonl"
 
@@ -54,24 +55,47 @@ class Rhythm:
     patience: int | None = None
 
 
-class Watcher(Protocol):
-    """Who shows the run to a person."""
+class Watcher:
+    """Who is told how a run goes; a subclass has the methods that it needs, the others do nothing."""
 
     def step(self, step: Step) -> None:
         """A step was done."""
-        ...
 
     def line(self, line: Mapping[str, float]) -> None:
         """A line was logged."""
-        ...
 
     def evaluated(self, step: Step, metrics: Mapping[str, float], *, best: bool) -> None:
         """The validation set was measured."""
-        ...
 
     def saved(self, snapshot: Snapshot) -> None:
         """A snapshot was published."""
-        ...
+
+
+class Watchers(Watcher):
+    """Several of them as one, in their order."""
+
+    def __init__(self, *watchers: Watcher) -> None:
+        self._watchers = watchers
+
+    def step(self, step: Step) -> None:
+        """See `Watcher`."""
+        for watcher in self._watchers:
+            watcher.step(step)
+
+    def line(self, line: Mapping[str, float]) -> None:
+        """See `Watcher`."""
+        for watcher in self._watchers:
+            watcher.line(line)
+
+    def evaluated(self, step: Step, metrics: Mapping[str, float], *, best: bool) -> None:
+        """See `Watcher`."""
+        for watcher in self._watchers:
+            watcher.evaluated(step, metrics, best=best)
+
+    def saved(self, snapshot: Snapshot) -> None:
+        """See `Watcher`."""
+        for watcher in self._watchers:
+            watcher.saved(snapshot)
 
 
 @dataclass(slots=True)
@@ -79,11 +103,11 @@ class Run(Generic[BatchT]):
     """One run in its folder (`OUT/run`).
 
     Attributes:
-        evaluate: Measures the validation set with the model as it is.
+        evaluate: Measures the validation set with the model as it is; None where there is none.
     """
 
     training: Training[BatchT]
-    evaluate: Callable[[], dict[str, float]]
+    evaluate: Callable[[], dict[str, float]] | None
     rhythm: Rhythm
     folder: Path
     snapshots: Snapshots
@@ -94,27 +118,30 @@ class Run(Generic[BatchT]):
     def open(
         cls,
         training: Training[BatchT],
-        evaluate: Callable[[], dict[str, float]],
+        evaluate: Callable[[], dict[str, float]] | None,
         rhythm: Rhythm,
         folder: Path,
         snapshots: Snapshots,
         *,
-        tensorboard: bool = False,
+        tracker: Callable[[int], Tracker],
         refused: Callable[[str], None],
     ) -> Self:
-        """A run at its beginning, or where its newest whole snapshot stands; `refused` hears of damaged ones."""
-        board = folder / "tensorboard" if tensorboard else None
+        """A run at its beginning, or where its newest whole snapshot stands; `refused` hears of damaged ones.
+
+        `tracker` is given the number of steps done, and returns who is told the figures from there on.
+        """
         snapshot = snapshots.newest_whole(refused)
         if snapshot is None:
-            return cls(training, evaluate, rhythm, folder, snapshots, Log(folder / LOG, tensorboard=board))
+            return cls(training, evaluate, rhythm, folder, snapshots, Log(folder / LOG, tracker=tracker(0)))
         state = snapshot.state()
         standing = Standing(**state["standing"])
         training.model.load_state_dict(snapshot.tensors("model"))
         training.optimizer.load_state(snapshot.tensors("optimizer"), standing.step)
+        training.course.load_state(state["course"])
         if standing.best_metrics:
             write_file(folder / BEST, snapshot.file(BEST))
         window = Window(**state["window"])
-        log = Log(folder / LOG, snapshot.file(LOG), window, tensorboard=board, step=standing.step)
+        log = Log(folder / LOG, snapshot.file(LOG), window, tracker(standing.step))
         return cls(training, evaluate, rhythm, folder, snapshots, log, standing)
 
     def follow(self, watcher: Watcher, wish: StopWish) -> bool:
@@ -123,7 +150,6 @@ class Run(Generic[BatchT]):
         Returns:
             Whether the run is finished; if not, a snapshot was saved and the same command goes on from it.
         """
-        total = self.training.schedule.total_steps
         if self._out_of_patience():
             return True
         began = time.perf_counter()
@@ -131,10 +157,10 @@ class Run(Generic[BatchT]):
             self.log.window.add(step, time.perf_counter() - began)
             self.standing.step = step.step
             watcher.step(step)
-            if step.step % self.rhythm.log == 0 or step.step == total:
+            if step.step % self.rhythm.log == 0 or step.last:
                 watcher.line(self.log.training(step))
-            if step.step % self.rhythm.evaluate == 0 or step.step == total:
-                self._evaluate(step, watcher)
+            if self.evaluate and (step.step % self.rhythm.evaluate == 0 or step.last):
+                self._evaluate(step, self.evaluate(), watcher)
             stops = wish.signal is not None  # asked once: a signal may come at any instant
             if stops or step.step % self.rhythm.save == 0:
                 watcher.saved(self._save())
@@ -145,8 +171,7 @@ class Run(Generic[BatchT]):
             began = time.perf_counter()
         return True
 
-    def _evaluate(self, step: Step, watcher: Watcher) -> None:
-        metrics = self.evaluate()
+    def _evaluate(self, step: Step, metrics: dict[str, float], watcher: Watcher) -> None:
         self.log.evaluation(step, "validation", metrics)
         best = _better(metrics, self.standing.best_metrics, self.rhythm.metric)
         if best:
@@ -174,18 +199,23 @@ class Run(Generic[BatchT]):
             attached[BEST] = self._best()
         return self.snapshots.publish(
             self.standing.step,
-            {"standing": asdict(self.standing), "window": asdict(self.log.window)},
+            {
+                "standing": asdict(self.standing),
+                "window": asdict(self.log.window),
+                "course": dict(self.training.course.state()),
+            },
             {"model": self._weights(), "optimizer": self.training.optimizer.state()},
             attached,
         )
 
     def load_best(self) -> None:
-        """Put the best weights into the model.
+        """Put the best weights into the model; without a validation set they are the last.
 
         Raises:
             SnapshotError: The file that holds them is not as it was written.
         """
-        self.training.model.load_state_dict(safetensors.torch.load(self._best()))
+        if self.standing.best_metrics:
+            self.training.model.load_state_dict(safetensors.torch.load(self._best()))
 
     def _best(self) -> bytes:
         path = self.folder / BEST

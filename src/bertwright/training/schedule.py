@@ -1,23 +1,25 @@
-"""The learning rate as a pure function of the step. Knows nothing of optimizers."""
+"""The learning rate as a pure function of how much is done. Knows nothing of optimizers."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
-Shape = Literal["linear", "cosine", "constant"]
+Shape = Literal["linear", "cosine", "constant", "constant-decay"]
+
+DECAY = 0.2  # share of a constant-decay course in which the rate falls (Hägele et al. 2024, section 3)
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Warm-up from 0 to the peak, then a fall to 0 (linear, half a cosine) or none.
+    """Warm-up from 0 to the peak, then a fall to 0 (linear, half a cosine, linear at the end alone) or none.
 
     No step is wasted on a rate of 0: the first of W warm-up steps has 1/W of the peak, and the last step of a
     linear fall over D steps has 1/D of it. (transformers begins one step earlier, at 0.)
 
     Attributes:
         peak: Highest learning rate.
-        total_steps: Steps of the whole run.
-        warmup_steps: Steps of the rise.
+        total_steps: Length of the whole run, in steps; or in seconds, where the clock decides.
+        warmup_steps: Length of the rise, in the same unit.
         shape: What follows the rise.
     """
 
@@ -31,13 +33,14 @@ class Schedule:
         """A schedule whose warm-up is a share of the steps."""
         return cls(peak, total_steps, math.ceil(total_steps * warmup_ratio), shape)
 
-    def at(self, step: int) -> float:
-        """Learning rate of a step, counted from 0."""
+    def at(self, step: float) -> float:
+        """Learning rate of a step, counted from 0, or of a second."""
         if step < self.warmup_steps:
-            return self.peak * (step + 1) / self.warmup_steps
-        left = (self.total_steps - step) / (self.total_steps - self.warmup_steps)
-        if self.shape == "linear":
-            return self.peak * left
+            return min(self.peak * (step + 1) / self.warmup_steps, self.peak)
+        fall = self.total_steps - self.warmup_steps
+        if self.shape == "constant-decay":
+            fall = max(1, min(fall, math.ceil(self.total_steps * DECAY)))
+        left = min((self.total_steps - step) / fall, 1.0)
         if self.shape == "cosine":
             return self.peak * 0.5 * (1.0 - math.cos(math.pi * left))
-        return self.peak
+        return self.peak * (1.0 if self.shape == "constant" else left)

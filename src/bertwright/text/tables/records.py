@@ -108,12 +108,13 @@ class Parquet:
     columns: tuple[str, ...]
     form: str = "Parquet"
     warnings: tuple[str, ...] = ()
+    rows_at_once: int = 1_024
 
     def records(self, names: Sequence[str]) -> Iterator[Record]:
         """Yield one record a row, counted from 1."""
         number = 0
         with _parquet_file(self.path) as file:
-            for batch in file.iter_batches(batch_size=1024, columns=list(names)):
+            for batch in file.iter_batches(batch_size=self.rows_at_once, columns=list(names)):
                 columns = [batch.column(batch.schema.get_field_index(name)) for name in names]
                 for row in range(batch.num_rows):
                     number += 1
@@ -141,14 +142,14 @@ def json_columns(rows: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for record in records if isinstance(record, dict) for key in record))
 
 
-def open_parquet(path: Path) -> Parquet:
-    """Read the names of a Parquet file's columns.
+def open_parquet(path: Path, *, rows_at_once: int = 1_024) -> Parquet:
+    """Read the names of a Parquet file's columns; so many of its rows will be in memory at a time.
 
     Raises:
         DataError: It is not a Parquet file, or a damaged one.
     """
     with _parquet_file(path) as file:
-        return Parquet(path, tuple(file.schema_arrow.names))
+        return Parquet(path, tuple(file.schema_arrow.names), rows_at_once=rows_at_once)
 
 
 @contextmanager
@@ -158,7 +159,7 @@ def _parquet_file(path: Path) -> Iterator[Any]:
     import pyarrow.parquet
 
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with pyarrow.parquet.ParquetFile(path, buffer_size=1 << 20) as file:
             yield file
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = one_line(error)

@@ -54,8 +54,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.hub.broken:
             self._send(503, b"", {}, with_body)
             return
-        api = re.fullmatch(r"/api/models/(.+?)/(revision|tree)/([^/]+)", path)
-        file = re.fullmatch(r"/(.+?)/resolve/([^/]+)/(.+)", path)
+        api = re.fullmatch(r"/api/(?:models|datasets)/(.+?)/(revision|tree)/([^/]+)", path)
+        file = re.fullmatch(r"/(?:datasets/)?(.+?)/resolve/([^/]+)/(.+)", path)
         found = api or file
         name = found[1] if found else ""
         if moved := self.hub.redirects.get(name):

@@ -1,0 +1,44 @@
+"""What the peer's sides share: `transformers.Trainer` under the bench's watch, and its flags."""
+
+from typing import Any
+
+from transformers import TrainerCallback, TrainingArguments
+
+from job import Job, Watch
+
+
+class Listener(TrainerCallback):
+    """Tells the watch when training begins and when a step has ended."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+
+    def on_train_begin(self, *_: object, **__: object) -> None:
+        """The first step comes now."""
+        self.watch.training_begins()
+
+    def on_step_end(self, *_: object, **__: object) -> None:
+        """A step is done."""
+        self.watch.step_ends()
+
+
+def arguments(job: Job, **flags: Any) -> TrainingArguments:
+    """What a user must say, and no more; `flags` are the best ones."""
+    needed: dict[str, Any] = {
+        "output_dir": job.folder,
+        "per_device_train_batch_size": job.batch_size,
+        "per_device_eval_batch_size": job.batch_size,
+        "max_steps": job.all_steps,
+        "seed": job.seed,
+        "use_cpu": job.device == "cpu",
+        "report_to": "none",
+        "save_strategy": "no",
+    }
+    return TrainingArguments(**(needed | flags))
+
+
+def best_flags(job: Job) -> dict[str, Any]:
+    """The flags that make any training fast."""
+    # On a CPU every core computes already: workers that load the next batch would only take turns with it.
+    workers = {"dataloader_num_workers": 2} if job.device == "cuda" else {}
+    return {"bf16": job.peer_bf16, "optim": "adamw_torch_fused", **workers}

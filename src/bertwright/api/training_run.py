@@ -1,0 +1,78 @@
+"""What fine-tuning and pre-training do alike around a run: follow it, certify its result, recognise a finished one."""
+
+import platform
+from collections.abc import Mapping
+from contextlib import closing
+from signal import Signals
+from typing import Any
+
+import numpy as np
+import torch
+
+import bertwright
+from bertwright.api.common import say, warn
+from bertwright.api.run_folder import RunFolder
+from bertwright.files import read_json, sha256_file
+from bertwright.training.device import Compute
+from bertwright.training.progress import watching
+from bertwright.training.run import Run, Watcher, Watchers
+from bertwright.training.signals import stop_wishes
+
+MODEL_FILES = ("config.json", "model.safetensors", "vocab.txt", "tokenizer.json")
+
+
+def follow(run: Run[Any], *watchers: Watcher, metric: str, quiet: bool) -> Signals | None:
+    """Train to the end, in sight of the user, and of these watchers.
+
+    Returns:
+        The signal that ended the run early, if one did; a snapshot is saved then.
+    """
+    if run.standing.step:
+        say(f"going on from the snapshot of step {run.standing.step}", quiet=quiet)
+    with (
+        closing(run.log),
+        stop_wishes() as wish,
+        watching(run.training.course, metric, run.standing.step, quiet=quiet) as display,
+    ):
+        finished = run.follow(Watchers(display, *watchers), wish)
+    if finished:
+        return None
+    assert wish.signal is not None
+    say(
+        f"stopped by {wish.signal.name} after step {run.standing.step}; a snapshot is saved: "
+        "the same command goes on from it"
+    )
+    return wish.signal
+
+
+def certify(folder: RunFolder, best_step: int, compute: Compute) -> None:
+    """Mark the run as finished, with what made it and the hashes of what it made."""
+    folder.finish(
+        {
+            "best_step": best_step,
+            "sha256": {name: sha256_file(folder.output / name) for name in MODEL_FILES},
+            "bertwright": bertwright.__version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "device": compute.describe(),
+        }
+    )
+
+
+def say_metrics(metrics: Mapping[str, Mapping[str, float]]) -> None:
+    """A line of figures for each split."""
+    for name, figures in metrics.items():
+        say(f"{name}: " + "  ".join(f"{key} {value:.4f}" for key, value in figures.items()))
+
+
+def finished_before(folder: RunFolder) -> tuple[dict[str, dict[str, float]], int]:
+    """Tell that there is nothing to do; returns the metrics by split, and the step that the model is from."""
+    folder.remove_spent()
+    measured = read_json(folder.run / "metrics.json")
+    assert isinstance(measured, dict)
+    metrics = {split: measured[split] for split in ("validation", "test") if split in measured}
+    for name in folder.changed_since_finished():
+        warn(f"{folder.output / name} is not the file that the run wrote")
+    say(f"{folder.output} is finished already: nothing to do (--overwrite starts anew)")
+    return metrics, measured["best_step"]

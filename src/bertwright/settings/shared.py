@@ -1,0 +1,86 @@
+"""What several verbs can set alike. Knows nothing of what the settings are used for."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bertwright.settings.base import Free, Settings, Spelled
+
+Precision = Literal["auto", "fp32", "bf16"]
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[int, Field(ge=1)]
+MaxLength = Annotated[int, Field(ge=3)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class TableSettings(Settings):
+    """How a labelled file is read."""
+
+    columns: tuple[str, ...] | None = None
+    """Names of the columns of files that have no header, in order; `_` for one to ignore."""
+    text_column: str | None = None
+    """The column of the text (guessed from well-known names, and printed)."""
+    text_pair_column: str | None = None
+    """The column of the second text, for pairs."""
+    label_column: str | None = None
+    """The column of the label."""
+    quoting: bool | None = None
+    """Whether `"` quotes a field; decided from the file itself when not given."""
+    skip_bad_rows: bool = False
+    """Go on without the rows that cannot be read; they are written to a quarantine file."""
+
+
+class DeviceSettings(Settings):
+    """Where and how precisely to compute."""
+
+    device: Annotated[str, Free] = "auto"
+    """auto (CUDA where there is a device), cpu, cuda, or cuda:N."""
+    precision: Precision = "auto"
+    """auto = bf16 where the hardware multiplies it fast (CUDA; a CPU with AMX or AVX512-BF16), else fp32."""
+
+
+class LearningSettings(Settings):
+    """What fine-tuning and pre-training have in common."""
+
+    max_length: Annotated[MaxLength, Spelled("max_seq_length")] = 128
+    """Longest sequence in tokens, special tokens included; longer texts are cut, counted and reported."""
+    gradient_accumulation: Annotated[Positive, Spelled("gradient_accumulation_steps")] = 1
+    """Parts in which a batch is computed, to save memory; the result is that of the whole batch."""
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    """Decay of the weights; biases and layer norms are spared."""
+    max_grad_norm: Annotated[float, Field(ge=0.0)] = 1.0
+    """Longest gradient (global L2 norm); longer ones are scaled down. 0 switches clipping off."""
+    dropout: Fraction | None = None
+    """Dropout everywhere, instead of what the model's config says."""
+    seed: Seed = 0
+    """Decides everything that is drawn: splits, orders, masks, new weights and dropout."""
+
+
+class RunSettings(Settings):
+    """What to keep and what to tell."""
+
+    save_steps: Annotated[Positive | None, Free] = None
+    """Write a snapshot every N steps; after each evaluation when not given."""
+    keep_snapshots: Annotated[Positive, Free, Spelled("save_total_limit")] = 2
+    """How many of the newest snapshots to keep."""
+    log_steps: Annotated[Positive, Spelled("logging_steps")] = 10
+    """Write a line to log.jsonl every N steps."""
+    overwrite: Annotated[bool, Free, Spelled("overwrite_output_dir")] = False
+    """Start anew where --output-dir already holds a run."""
+    weights_format: Annotated[Literal["safetensors", "bin"], Free] = "safetensors"
+    """bin = also write pytorch_model.bin for older tools."""
+    explain: Annotated[bool, Free] = False
+    """Show one batch's whole way, from text to gradient, before the training; changes nothing about it."""
+    tensorboard: Annotated[bool, Free] = False
+    """Also write TensorBoard events to run/tensorboard."""
+    wandb: Annotated[bool, Free] = False
+    """Also tell Weights & Biases: in run/wandb, for `wandb sync`; at once with WANDB_MODE=online."""
+    mlflow: Annotated[bool, Free] = False
+    """Also tell MLflow: in run/mlruns, or where MLFLOW_TRACKING_URI says."""
+    quiet: Annotated[bool, Free] = False
+    """Print only warnings and the result."""
+
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        """Names of the trackers that are wanted."""
+        return tuple(name for name in ("tensorboard", "wandb", "mlflow") if getattr(self, name))

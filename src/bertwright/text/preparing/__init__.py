@@ -1,0 +1,1 @@
+"""Documents → shards, on all cores, resumable shard by shard."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hub_server import COMMIT, TOKEN, Hub, Repository, serve
 
 from bertwright.errors import UsageError
 from bertwright.model.hub import resolve_model
+from hub_server import COMMIT, TOKEN, Hub, Repository, serve
 
 MODEL = {
     "config.json": b'{"model_type": "bert"}',

@@ -27,8 +27,8 @@ def tokens(document: int, count: int) -> np.ndarray:
     return ids
 
 
-def write(folder: Path, documents: Sequence[Document], shards: int = 2) -> ShardFolder:
-    """A shard folder of documents, each given as the lengths of its sentences."""
+def write(folder: Path, documents: Sequence[Document], shards: int = 2, continued: Sequence[int] = ()) -> ShardFolder:
+    """A shard folder of documents, each given as the lengths of its sentences; some continue the one before."""
     (folder / TOKENIZER).mkdir(parents=True)
     TOKENIZER_OF_ALL.save(folder / TOKENIZER)
     names = []
@@ -41,6 +41,7 @@ def write(folder: Path, documents: Sequence[Document], shards: int = 2) -> Shard
             sentences=np.cumsum([0, *(length for sentences in lengths for length in sentences)]),
             documents=np.cumsum([0, *(len(sentences) for sentences in lengths)]),
             names=tuple(f"document {document}" for document in part),
+            continued=np.flatnonzero(np.isin(part, continued)),
         )
         names.append(f"{number:05d}")
         write_shard(folder / names[-1], content, {})

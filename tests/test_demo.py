@@ -5,9 +5,10 @@ import json
 import re
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from types import MappingProxyType
@@ -20,9 +21,11 @@ import bertwright
 from bertwright.api import demonstration
 from bertwright.api.demonstration import Demonstrated
 from bertwright.api.demonstration_report import BAYES, BERT, COMMONEST, SCRATCH, Contest
+from bertwright.api.live_line import LiveLine
 from bertwright.cli import main
 from bertwright.errors import UsageError
 from bertwright.files import lock_folder, sha256_file
+from bertwright.text.wordpiece import WordPiece
 from bertwright.training.loop import Step
 from bertwright.training.progress import Silent
 
@@ -211,6 +214,47 @@ def test_an_interrupted_demo_goes_on_with_the_texts_that_it_began_with(
     bertwright.demo(output_dir=folder, seed=6, quiet=True, overwrite=True)
     differing = hashes(folder).items() - hashes(whole).items()
     assert {name for name, _ in differing} == set(FILES)
+
+
+@pytest.mark.usefixtures("short")
+def test_a_demo_that_was_stopped_before_it_trained_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(WordPiece, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            bertwright.demo(output_dir=tmp_path, quiet=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(LiveLine, "show", interrupt_at_a_shard)
+        stopped = bertwright.demo(output_dir=tmp_path, quiet=True)
+    assert stopped == Demonstrated(tmp_path / "models" / "pretrained-0", {}, {}, {}, exit_code=130)
+    assert not (tmp_path / "pretrained").exists()
+    told = "stopped by SIGINT: the same command goes on with the shards that are there"
+    assert capsys.readouterr().err.splitlines()[-1] == told
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", partial(killed_at_the_vocabulary, shutil.rmtree))
+        with pytest.raises(KeyboardInterrupt):
+            bertwright.demo(output_dir=tmp_path, quiet=True, overwrite=True)
+    assert bertwright.demo(output_dir=tmp_path, quiet=True).exit_code == 0
+    assert not list(tmp_path.glob(".tmp-*"))
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def killed_at_the_vocabulary(remove: Callable[[Path], None], folder: Path) -> None:
+    """One file of it is gone when it happens."""
+    report = folder / "vocabulary_report.json"
+    if report.exists():
+        report.unlink()
+        raise KeyboardInterrupt
+    remove(folder)
+
+
+def interrupt_at_a_shard(_: LiveLine, figures: str) -> None:
+    if figures.startswith("1 shards"):
+        signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

@@ -65,9 +65,17 @@ class Rates:
                 assert (instance.label == 1) == (instance.first.document != instance.second.document)
         before, after = np.concatenate(guessed), np.concatenate(seen)
         self.masked = len(before) / maskable
-        self.not_next = float(np.concatenate(labels).mean())
+        pairs = np.concatenate(labels)
+        self.not_next, self.deviation = float(pairs.mean()), 0.5 / len(pairs) ** 0.5
         self.hidden = float((after == tokenizer.mask_id).mean())
         self.kept = float((after == before).mean())
+
+    def check(self) -> None:
+        """See that they are BERT's."""
+        assert abs(self.masked - 0.15) < 0.002
+        assert abs(self.hidden - 0.8) < 0.01
+        assert abs(self.kept - 0.1) < 0.01
+        assert abs(self.not_next - 0.5) < 4 * self.deviation
 
 
 @pytest.fixture(scope="module")
@@ -82,15 +90,7 @@ def sample(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> ShardFol
 def test_the_originals_sample(sample: ShardFolder, unit: Unit):
     """Three documents, read many times over: balance, share and fates, over 100,000 tokens and more."""
     assert sum(map(len, sample.shards)) == 3
-    rates = Rates(sample, unit, 100_000 if unit != "span" else 250_000)
-    assert abs(rates.masked - 0.15) < 0.002
-    assert abs(rates.hidden - 0.8) < 0.01
-    assert abs(rates.kept - 0.1) < 0.01
-
-
-def test_pairs_of_the_originals_sample(sample: ShardFolder):
-    labels = [some.sequences.labels for some in drawn(sample, "mlm+nsp", "token", 250_000)]
-    assert abs(np.concatenate(labels).mean() - 0.5) < 0.04  # four deviations of some 2,000 pairs
+    Rates(sample, unit, 100_000 if unit != "span" else 250_000).check()
 
 
 @pytest.fixture(scope="module")
@@ -103,10 +103,7 @@ def chinese(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> ShardFo
 
 
 def test_chinese_words_are_masked_whole(chinese: ShardFolder):
-    rates = Rates(chinese, "word")
-    assert abs(rates.masked - 0.15) < 0.002
-    assert abs(rates.hidden - 0.8) < 0.01
-    assert abs(rates.kept - 0.1) < 0.01
+    Rates(chinese, "word").check()
     for some in drawn(chinese, "mlm+nsp", "word", 30_000):
         ids, starts = some.sequences.ids, some.sequences.word_starts
         chosen = np.zeros(len(ids), bool)

@@ -12,7 +12,7 @@ import pytest
 
 import bertwright
 import small_corpus
-from bertwright.api.corpus import Corpus
+from bertwright.api.corpus import PretrainingCorpus
 from bertwright.cli import main
 from bertwright.errors import DataError, UsageError
 from bertwright.settings import InspectSettings, PretrainSettings
@@ -46,7 +46,7 @@ def test_it_prints_and_writes_what_it_returns(shards: Path, tmp_path: Path, caps
 def test_it_shows_the_first_instances_of_pretrain(shards: Path, tmp_path: Path) -> None:
     same = {"shards": shards, "seed": 7, "mask_unit": "word", "max_length": 32, "held_out": 0.1}
     training = PretrainSettings(model="tiny", output_dir=tmp_path, max_steps=1, **same)  # type: ignore[arg-type]
-    corpus = Corpus.open(training)
+    corpus = PretrainingCorpus.open(training)
     (drawn,) = [corpus.examples(corpus.train, 32).draw(np.arange(5))]
     found = bertwright.inspect(output=tmp_path / "i.html", examples=5, samples=5, quiet=True, **same)
     tokens = [token.text for example in found.examples for segment in example.segments for token in segment]

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import signal
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest.mock import patch
@@ -18,6 +19,7 @@ from bertwright.api.preparing import Prepared
 from bertwright.cli import main
 from bertwright.errors import BertwrightError, DataError, UsageError
 from bertwright.files import lock_folder, sha256_file
+from bertwright.text.corpus import documents
 from bertwright.text.preparing.shard_maker import make_shards
 from bertwright.text.shards import ShardFolder
 from bertwright.text.wordpiece import WordPiece
@@ -144,6 +146,31 @@ def test_duplicates_are_dropped_and_counted(prepare: Prepare, kind: str, capsys:
 def test_documents_without_tokens_are_dropped_and_counted(prepare: Prepare, corpus: Path):
     (corpus / "c.txt").write_text("\u200b\n\nthe cat\n")
     assert prepare().documents == {"read": 62, "kept": 61, "no token": 1}
+
+
+def test_what_was_cut_and_left_out_is_told_once(
+    prepare: Prepare, corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(documents, "LONGEST", 100)
+    for number in range(5):
+        (corpus / f"long{number}.txt").write_text("the cat sat on the mat .\n" * 9)
+    (corpus / "long4.txt").write_text("the cat .")
+    with zipfile.ZipFile(corpus / "packed.zip", "w") as archive:
+        archive.writestr("a.txt", "\u200b\n")
+        archive.writestr("a.png", "no text")
+    prepared = prepare(deduplicate="exact")
+    lines = capsys.readouterr().err.splitlines()
+    read, kept = prepared.documents["read"], prepared.documents["kept"]
+    assert read == 74
+    told = (
+        f"{read} documents read = {kept} kept + {read - kept - 1} dropped (exact duplicate) + 1 dropped (no token); "
+        "4 of more than 100 characters came in parts; 1 files in archives are no text"
+    )
+    assert [line for line in lines if "documents read" in line] == [told]
+    (warning,) = [line for line in lines if line.startswith("warning:")]
+    names = ", ".join(f"{corpus}/long{number}.txt:1" for number in range(3))
+    parts = "pre-training takes the parts of each for one document"
+    assert warning == f"warning: cut into parts: {names}, and 1 more; {parts}"
 
 
 # ---- going on
@@ -291,6 +318,14 @@ def test_the_output_must_not_lie_in_the_input(prepare: Prepare, corpus: Path):
     told = f"--output-dir {corpus}/shards lies in --input {corpus} and would become part of it: choose another"
     with pytest.raises(UsageError, match=f"^{re.escape(told)}$"):
         prepare(output_dir=corpus / "shards")
+
+
+def test_the_output_must_not_fit_a_pattern_of_the_input(prepare: Prepare, corpus: Path):
+    told = f"--output-dir {corpus}/shards lies in --input {corpus}/* and would become part of it: choose another"
+    with pytest.raises(UsageError, match=f"^{re.escape(told)}$"):
+        prepare(input=f"{corpus}/*", output_dir=corpus / "shards")
+    for _ in range(2):  # a pattern that does not fit it: it can be gone on with
+        assert prepare(input=f"{corpus}/*.txt", output_dir=corpus / "shards").documents["read"] == 60
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

@@ -153,6 +153,23 @@ def test_parts_of_a_batch_are_the_batch(pretrain: Pretrain, tmp_path: Path, accu
             assert one[name] == pytest.approx(other[name], rel=1e-5), name
 
 
+def test_a_part_without_a_masked_token_counts_nothing(pretrain: Pretrain, tmp_path: Path):
+    """One sequence a part and a small share: some have nothing to guess, and the whole batch is the same."""
+    still: dict[str, Any] = {"dropout": 0.0, "learning_rate": 1e-3, "mask_ratio": 0.02}
+    pretrain(**still)
+    pretrain(**still, gradient_accumulation=8, output_dir=tmp_path / "parts")
+    for one, other in zip(log(tmp_path / "out"), log(tmp_path / "parts"), strict=True):
+        assert one.get("mlm_loss") == pytest.approx(other.get("mlm_loss"), rel=1e-5)
+
+
+def test_the_former_runs_last_model_goes_with_it(pretrain: Pretrain, tmp_path: Path):
+    (tmp_path / "out" / "last").mkdir(parents=True)
+    (tmp_path / "out" / "run").mkdir()
+    (tmp_path / "out" / "run" / "lock").touch()
+    pretrain(held_out=0, overwrite=True)
+    assert not (tmp_path / "out" / "last").exists()
+
+
 # ---- what is refused, in one line, before any training
 
 
@@ -234,6 +251,12 @@ def test_a_half_written_folder(pretrain: Pretrain, shards: Path, tmp_path: Path)
 )
 def test_settings_that_contradict(pretrain: Pretrain, changed: dict[str, Any], text: str):
     assert text in told(pretrain, UsageError, **changed)
+
+
+def test_another_config_than_before(pretrain: Pretrain, tmp_path: Path):
+    pretrain()
+    (tmp_path / "config.json").write_text(json.dumps({**CONFIG, "hidden_act": "relu"}))
+    assert "model (random weights) has other content now" in told(pretrain, UsageError)
 
 
 def test_other_shards_than_before(pretrain: Pretrain, shards: Path, tmp_path: Path):

@@ -1,7 +1,9 @@
 """`vocab` from end to end: the folder that transformers reads alike, the same again, settings that hold, errors."""
 
 import json
-from itertools import pairwise
+import re
+import shutil
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
@@ -134,6 +136,50 @@ def test_nothing_is_written_over_unasked(corpus: Path, tmp_path: Path) -> None:
         learn(corpus)
     with pytest.raises(UsageError, match=r"is not empty and holds no vocabulary of ours: choose another --output-dir$"):
         learn(corpus, output_dir=corpus, overwrite=True)
+
+
+@pytest.mark.parametrize("files", range(6))
+def test_killed_while_it_writes_it_can_be_given_again(
+    corpus: Path, tmp_path: Path, files: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after `kill -9` before a file gets its name: what it was written as stays."""
+    renamed = count()
+
+    def rename(source: Path, target: Path) -> Path:
+        if next(renamed) == files:
+            shutil.copy(source, f"{source}0")  # for the file itself is cleared up
+            raise Killed
+        return source.rename(target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", rename)
+        with pytest.raises(Killed):
+            learn(corpus)
+    assert not (tmp_path / "vocab" / "vocabulary_report.json").exists()
+    assert learn(corpus).folder == tmp_path / "vocab"
+    assert not list((tmp_path / "vocab").glob(".tmp-*"))
+    assert len(list((tmp_path / "vocab").iterdir())) == 5
+
+
+class Killed(BaseException):
+    """Nobody catches it."""
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", ".tmp-vocab.txt-1-abcd"])
+def test_a_tokenizer_of_somebody_else_is_not_taken_for_an_unfinished_one(
+    corpus: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "vocab").mkdir()
+    (tmp_path / "vocab" / name).write_text("precious")
+    with pytest.raises(UsageError, match=r"is not empty and holds no vocabulary of ours: choose another --output-dir$"):
+        learn(corpus, overwrite=True)
+
+
+def test_the_output_must_not_lie_in_the_input(corpus: Path) -> None:
+    told = f"--output-dir {corpus}/vocab lies in --input {corpus} and would become part of it: choose another"
+    with pytest.raises(UsageError, match=f"^{re.escape(told)}$"):
+        learn(corpus, output_dir=corpus / "vocab")
+    assert {path.name for path in corpus.iterdir()} == {"a.txt", "b.jsonl"}
 
 
 @pytest.mark.data

@@ -8,7 +8,7 @@ import pytest
 import small_corpus
 from bertwright.batches.pairs import Instance, Instances, Objective, make_instances
 from bertwright.batches.passages import Documents
-from bertwright.errors import DataError
+from bertwright.errors import DataError, UsageError
 
 LENGTH = 64
 
@@ -106,6 +106,31 @@ def test_one_document_cannot_have_a_partner(tmp_path: Path):
     with pytest.raises(DataError, match="next sentence prediction needs two documents or more, and the corpus has 1"):
         made(documents, "mlm+nsp")
     assert len(made(documents, "mlm+sop")) == len(made(documents, "mlm")) == 1
+
+
+def test_parts_of_one_text_are_no_partners(tmp_path: Path):
+    """A text that was cut into three documents, and two others."""
+    documents = Documents(small_corpus.write(tmp_path / "cut", [(5, 6, 7)] * 5, continued=(2, 3)).shards)
+    partners = {
+        (i.first.document, i.second.document) for i in draw(made(documents, "mlm+nsp"), 500) if i.second and i.label
+    }
+    own = {1, 2, 3}
+    expected = {(a, b) for a in range(5) for b in range(5) if a != b and not {a, b} <= own}
+    assert partners == expected
+
+
+def test_a_cut_document_is_one_document(tmp_path: Path):
+    documents = Documents(small_corpus.write(tmp_path / "cut", [(5, 6, 7)] * 3, continued=(1, 2)).shards)
+    with pytest.raises(DataError, match="needs two documents or more, and the corpus has 1"):
+        made(documents, "mlm+nsp")
+
+
+@pytest.mark.parametrize(("objective", "shortest"), [("mlm", 3), ("mlm+nsp", 5), ("mlm+sop", 5)])
+def test_the_shortest_sequences(documents: Documents, objective: Objective, shortest: int):
+    for instance in draw(made(documents, objective, shortest), 50):
+        assert all(len(piece) == 1 for piece in instance.pieces)
+    with pytest.raises(UsageError, match=rf"^max_length = {shortest - 1} leaves no room for "):
+        made(documents, objective, shortest - 1)
 
 
 def test_documents_of_one_sentence_make_no_pairs(tmp_path: Path):

@@ -66,14 +66,40 @@ def test_tokens_are_those_of_the_document(documents: Documents):
         assert documents.name(document) == f"document {document}"
 
 
-def test_whole_documents_are_held_out():
-    train, held = hold_out(1000, 0.05, seed=3)
-    assert len(held) == 50
-    assert np.array_equal(np.sort(np.concatenate([train, held])), np.arange(1000))
-    assert held.tolist() != hold_out(1000, 0.05, seed=4)[1].tolist()
-    assert held.tolist() == hold_out(1000, 0.05, seed=3)[1].tolist()
-    assert len(hold_out(30, 0.01, seed=0)[1]) == 2
-    assert len(hold_out(30, 0.0, seed=0)[1]) == 0
+def corpus(folder: Path, documents: list[tuple[int, ...]], continued: tuple[int, ...] = ()) -> Documents:
+    return Documents(small_corpus.write(folder, documents, continued=continued).shards)
+
+
+def test_whole_documents_are_held_out(tmp_path: Path):
+    documents = corpus(tmp_path / "shards", [(3, 4)] * 400)
+    train, held = hold_out(documents, 0.05, 3, pairs=True)
+    assert len(held) == 20
+    assert np.array_equal(np.sort(np.concatenate([train, held])), np.arange(400))
+    assert held.tolist() != hold_out(documents, 0.05, 4, pairs=True)[1].tolist()
+    assert held.tolist() == hold_out(documents, 0.05, 3, pairs=True)[1].tolist()
+    assert len(hold_out(documents, 0.001, 0, pairs=True)[1]) == 2
+    assert len(hold_out(documents, 0.0, 0, pairs=True)[1]) == 0
+    assert len(hold_out(documents, 0.96, 0, pairs=True)[1]) == 200
+
+
+def test_few_documents_are_all_learned_from(tmp_path: Path):
+    assert len(hold_out(corpus(tmp_path / "shards", [(3, 4)] * 9), 0.5, 0, pairs=False)[1]) == 0
+
+
+def test_what_is_held_out_can_be_measured(tmp_path: Path):
+    """Half of the documents have one sentence: pairs cannot be made of these, whatever the seed."""
+    documents = corpus(tmp_path / "shards", [(3, 4), (5,)] * 15)
+    for seed in range(20):
+        assert (documents.sentences[hold_out(documents, 0.01, seed, pairs=True)[1]] == 2).all()
+    assert any((documents.sentences[hold_out(documents, 0.01, seed, pairs=False)[1]] == 1).any() for seed in range(20))
+
+
+def test_parts_of_one_text_stay_together(tmp_path: Path):
+    documents = corpus(tmp_path / "shards", [(3, 4)] * 30, continued=(4, 5, 15, 16, 29))
+    assert documents.texts.tolist() == [*range(4), 3, 3, *range(4, 13), 12, 12, *range(13, 25), 24]
+    for seed in range(20):
+        train, held = hold_out(documents, 0.2, seed, pairs=True)
+        assert not set(documents.texts[train]) & set(documents.texts[held])
 
 
 def test_shards_of_a_folder_are_numbered_through(tmp_path: Path):

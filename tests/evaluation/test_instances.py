@@ -1,10 +1,12 @@
 """Instances for people: they are those of the batches, and the figures are what a plain count gives."""
 
 from collections import Counter
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 import small_corpus
 from bertwright.batches.masking import Masking
@@ -12,7 +14,7 @@ from bertwright.batches.pairs import Objective, make_instances
 from bertwright.batches.passages import Documents
 from bertwright.evaluation.instances import Figures, measure_instances, sequences, table
 from bertwright.files import write_manifest
-from bertwright.tasks.pretraining import Pretraining, PretrainingExamples
+from bertwright.tasks.pretraining import Pretraining, PretrainingBatch, PretrainingExamples
 from bertwright.text.shards import FORMAT, TOKENIZER, ShardContent, ShardFolder, write_shard
 
 TOKENS = small_corpus.TOKENIZER_OF_ALL
@@ -89,6 +91,19 @@ def test_the_promised_rates(tmp_path: Path) -> None:
 def test_no_more_is_measured_than_there_is(samples: int, tmp_path: Path) -> None:
     examples = examples_of(small_corpus.documents(tmp_path / "shards", 5))
     assert measure_instances(examples, samples).sequences == min(samples, len(examples))
+
+
+def test_padding_is_measured(tmp_path: Path) -> None:
+    class Padded(PretrainingExamples):
+        def batch(self, rows: np.ndarray) -> PretrainingBatch:
+            batch = super().batch(rows)
+            flat = {name: getattr(batch.tokens, name) for name in ("ids", "segments", "positions")}
+            longer = {name: nn.functional.pad(values, (0, 7)) for name, values in flat.items()}
+            return replace(batch, tokens=replace(batch.tokens, **longer))
+
+    examples = examples_of(small_corpus.documents(tmp_path / "shards", 20))
+    padded = Padded(**{field.name: getattr(examples, field.name) for field in fields(examples)})
+    assert [measure_instances(some, 50).padding for some in (examples, padded)] == [0, 7]
 
 
 def repeating(folder: Path, kinds: int, sentences: int) -> Figures:

@@ -12,7 +12,7 @@ from bertwright.evaluation.instances import Fate, Figures, Shown, Token
 from bertwright.evaluation.instances_page import instances_page
 from bertwright.evaluation.instances_text import described, listed
 
-FIGURES = Figures(2, 9, 6, 1, 1, 1, 1, 1, 0, 2, 0, (3, 5, 7), (1, 3))
+FIGURES = Figures(2, 9, 0, 6, 1, 1, 1, 1, 1, 0, 2, 0, (3, 5, 7), (1, 3))
 HOSTILE = ("<script>alert(1)</script>", "\x1b[2J", "\u202egnp", '"><img src=x onerror=1>', "&amp;", "\x00", "a\nb")
 
 

@@ -13,6 +13,7 @@ from soak import soak
 
 from bertwright.api.pretraining import Pretrained
 from bertwright.batches import draws
+from bertwright.errors import UsageError
 from bertwright.tasks import pretraining
 from bertwright.training.optimizer import Optimizer
 from bertwright.training.phases import Phases
@@ -134,3 +135,8 @@ def test_verify_resume_notices(
     found = small_pretraining.pretrain(inputs, tmp_path / "out", verify_resume=8)
     assert found.exit_code == 1
     assert "NOT equal" in capsys.readouterr().err
+
+
+def test_verify_more_steps_than_there_are(inputs: Path, tmp_path: Path):
+    with pytest.raises(UsageError, match=r"^verify_resume = 40: the run has 12 steps alone$"):
+        small_pretraining.pretrain(inputs, tmp_path / "out", verify_resume=40)

@@ -1,6 +1,10 @@
 """The shard folder: what is written comes back, and what is damaged is refused by name."""
 
 import json
+import os
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -142,3 +146,26 @@ def test_another_format(folder: Path):
     write_manifest(folder, {"format": 99, "shards": []})
     with pytest.raises(DataError, match=rf"^{folder} has the format 99, not 1: prepare the corpus again$"):
         ShardFolder.open(folder)
+
+
+def test_more_shards_than_files_may_be_open(tmp_path: Path):
+    """A process with the usual limit, lowered; it may be raised as far as the hard one goes."""
+    path = tmp_path / "shards"
+    path.mkdir()
+    for number in range(60):
+        write_shard(path / f"{number:05}", CONTENT, {})
+    with publish_folder(path / TOKENIZER) as tokenizer:
+        WordPiece.from_tokens(VOCABULARY).save(tokenizer)
+    write_manifest(path, {"format": FORMAT, "shards": [f"{number:05}" for number in range(60)]})
+    code = (
+        "import resource, sys; from pathlib import Path; from bertwright.text.shards import ShardFolder; "
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, int(sys.argv[2]))); "
+        "print(len(ShardFolder.open(Path(sys.argv[1])).shards))"
+    )
+    source = str(Path(__file__).parents[2] / "src")
+    run = partial(subprocess.run, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": source})
+    assert run([sys.executable, "-c", code, str(path), "500"]).stdout == "60\n"
+    assert (
+        "has too many shards for the 100 files that may be open here: `ulimit -n 436`"
+        in run([sys.executable, "-c", code, str(path), "100"]).stderr
+    )

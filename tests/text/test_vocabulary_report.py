@@ -33,6 +33,12 @@ def test_the_figures_are_those_of_a_count_by_hand() -> None:
     json.dumps(report.to_dict())
 
 
+def test_a_rare_chinese_character_is_a_word_as_any_other() -> None:
+    rare = "\U00020000"
+    tokenizer = WordPiece.from_tokens([*SPECIAL, rare, "a"])
+    assert report_on(tokenizer, [f"{rare}{rare}a"]).tokens_per_word == 1.0
+
+
 def test_an_accent_is_covered_where_the_letter_without_it_is() -> None:
     letters = [*SPECIAL, "e"]
     assert report_on(WordPiece.from_tokens(letters), ["é"]).scripts["Latin"].covered == 1.0

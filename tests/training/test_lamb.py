@@ -16,17 +16,17 @@ def by_the_book(weights: Tensor, gradients: list[Tensor], *, rate: float, decay:
         m = 0.9 * m + 0.1 * g.double()
         v = 0.999 * v + 0.001 * g.double() ** 2
         r = (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)).sqrt() + 1e-6)
-        if decay:
-            r = r + decay * x
+        r = r + decay * x
+        if x.ndim > 1:
             r = r * (x.norm() / r.norm())
         x = x - rate * r
     return x
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.01, 0.3])
-def test_steps_are_the_papers(decay: float):
+@pytest.mark.parametrize(("shape", "decay"), [((5, 7), 0.0), ((5, 7), 0.01), ((5, 7), 0.3), ((7,), 0.0)])
+def test_steps_are_the_papers(shape: tuple[int, ...], decay: float):
     torch.manual_seed(0)
-    weights, gradients = torch.randn(5, 7), [torch.randn(5, 7) for _ in range(6)]
+    weights, gradients = torch.randn(shape), [torch.randn(shape) for _ in range(6)]
     parameter = torch.nn.Parameter(weights.clone())
     rule = Lamb([{"params": [parameter], "weight_decay": decay}], lr=0.01)
     for gradient in gradients:

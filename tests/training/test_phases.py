@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bertwright.training.course import Lesson
-from bertwright.training.phases import ByClock, ByStep, Phase, Phases
+from bertwright.training.phases import ByClock, ByStep, Phase, Phases, epochs_per_step
 from bertwright.training.schedule import Schedule
 
 
@@ -136,3 +136,11 @@ def test_a_preview_is_the_lesson_and_uses_nothing_up():
         assert seen.used != other.used
         seen.lesson(step)
         assert seen.used == other.used
+
+
+@pytest.mark.parametrize("ramp", [0.0, 0.5])
+def test_epochs_are_what_a_course_comes_to(ramp: float):
+    """As many steps as three epochs take pass three times over the data, phases and ramp included."""
+    phases: list[Phase[Any]] = [Phase(0.9, SHORT, 16), Phase(1.0, LONG, 4)]  # type: ignore[arg-type]
+    steps = round(3 / epochs_per_step(phases, ramp))
+    assert lessons(course(ByStep(steps), ramp=ramp), stop=steps)[-1].epoch == pytest.approx(3, rel=0.05)

@@ -3,6 +3,7 @@
 import json
 import struct
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -11,11 +12,15 @@ from typing import Any
 import pytest
 
 from bertwright.errors import UsageError
+from bertwright.settings import PretrainSettings
+from bertwright.training import trackers
 from bertwright.training.trackers import Trackers, open_trackers
 
 Lost = list[str]
 Open = Callable[..., Trackers]
-SETTINGS = {"learning_rate": 0.5, "model": "tiny", "phases": None}
+SETTINGS = PretrainSettings.create(
+    {"model": "tiny", "shards": "shards", "output_dir": "out", "learning_rate": 0.5, "max_steps": 4}
+)
 
 
 @pytest.fixture
@@ -28,7 +33,7 @@ def open_one(tmp_path: Path, lost: Lost) -> Open:
     """Opens a tracker of the run in `tmp_path / "out"`."""
     folder = tmp_path / "out" / "run"
     folder.mkdir(parents=True)
-    return lambda name, step=0: open_trackers([name], folder, SETTINGS, lost.append, step)
+    return lambda name, step=0: open_trackers(SETTINGS.model_copy(update={name: True}), folder, lost.append, step)
 
 
 def optional(name: str) -> ModuleType:
@@ -148,7 +153,8 @@ def test_mlflow_has_one_run_offline(
     (kept,) = client.search_runs([experiment.experiment_id])
     assert kept.info.run_id == (run / "mlflow.id").read_text()
     assert (kept.info.run_name, kept.info.status) == ("out", "FINISHED")
-    assert kept.data.params == {"learning_rate": "0.5", "model": "tiny", "phases": "None"}
+    assert kept.data.params.items() >= {"learning_rate": "0.5", "model": "tiny", "phases": "None"}.items()
+    assert kept.data.params.keys() == SETTINGS.model_dump().keys()
     history = client.get_metric_history(kept.info.run_id, "train/loss")
     assert sorted((metric.step, metric.value) for metric in history) == [
         (1, 0.5),
@@ -164,7 +170,16 @@ def test_mlflow_has_one_run_offline(
     assert lost == []
 
 
-# ---- what goes wrong
+# ---- which, and what goes wrong
+
+
+def test_each_is_an_extra_of_its_name_and_nobody_is_told_unasked(open_one: Open, tmp_path: Path) -> None:
+    every = SETTINGS.model_copy(update={"tensorboard": True, "wandb": True, "mlflow": True})
+    names = {name for name, _ in trackers._wanted(every)}
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert names == {"tensorboard", "wandb", "mlflow"} <= project["optional-dependencies"].keys()
+    open_one("quiet").close()
+    assert not list((tmp_path / "out" / "run").iterdir())
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """A shard folder as pre-training reads it: which documents are learned from, and which examples they make."""
 
 from dataclasses import dataclass
-from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
 
 from bertwright.batches.masking import Masking
 from bertwright.batches.pairs import make_instances
@@ -12,17 +14,17 @@ from bertwright.text.shards import ShardFolder
 
 
 @dataclass(frozen=True)
-class Corpus:
+class PretrainingCorpus:
     """The documents of a shard folder, those to learn from and those to be measured on."""
 
     shards: ShardFolder
     documents: Documents
-    train: Any
-    held_out: Any
+    train: Int64[np.ndarray, " train"]
+    held_out: Int64[np.ndarray, " held"]
     settings: PretrainSettings | InspectSettings
 
     @classmethod
-    def open(cls, settings: PretrainSettings | InspectSettings) -> "Corpus":
+    def open(cls, settings: PretrainSettings | InspectSettings) -> "PretrainingCorpus":
         """Check and map the shards, and hold documents out.
 
         Raises:
@@ -30,10 +32,10 @@ class Corpus:
         """
         shards = ShardFolder.open(settings.shards)
         documents = Documents(shards.shards)
-        train, held_out = hold_out(len(documents), settings.held_out, settings.seed)
+        train, held_out = hold_out(documents, settings.held_out, settings.seed, pairs=settings.objective != "mlm")
         return cls(shards, documents, train, held_out, settings)
 
-    def examples(self, numbers: Any, max_length: int) -> PretrainingExamples:
+    def examples(self, numbers: Int64[np.ndarray, " D"], max_length: int) -> PretrainingExamples:
         """Examples of some of the documents."""
         settings, tokenizer = self.settings, self.shards.tokenizer
         instances = make_instances(settings.objective, self.documents, numbers, max_length, settings.seed)

@@ -6,7 +6,6 @@ and a labelled file of one's own go, through the same verbs.
 
 import json
 import platform
-import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
@@ -26,7 +25,7 @@ from bertwright.api.preparing import prepare
 from bertwright.api.pretraining import pretrain
 from bertwright.api.vocabulary import REPORT, vocab
 from bertwright.errors import UsageError
-from bertwright.files import lock_folder, make_folder, remove_leftovers, write_file
+from bertwright.files import TEMPORARY, lock_folder, make_folder, remove_leftovers, write_file
 from bertwright.model.config import PRESETS
 from bertwright.settings import DemoSettings
 from bertwright.text.docstrings import documents, read_docstrings, split
@@ -122,16 +121,16 @@ class _Demo:
         self.say = partial(say, quiet=settings.quiet)
         self.shared: dict[str, Any] = {"device": settings.device, "precision": settings.precision}
         self.data = {name: self.folder / "data" / f"{name}.jsonl" for name in ("train", "validation", "test")}
-        self.pretrained = self.folder / "pretrained"
+        self.corpus, self.pretrained = self.folder / "corpus.jsonl", self.folder / "pretrained"
 
     def result(self) -> Demonstrated:
         """Go through the stages that are not done yet, then show everything."""
+        remove_leftovers(self.folder)
         if self.settings.overwrite:
             self._clear()
-        remove_leftovers(self.folder)
         self._write_texts()
         self._learn_vocabulary()
-        stopped = self._pretrain() or self._finetune()
+        stopped = self._make_shards() or self._pretrain() or self._finetune()
         if stopped:
             return Demonstrated(self._model(BERT, 0), {}, {}, {}, stopped)
         models = {arm: [self._model(arm, number) for number in range(SEEDS)] for arm in ARMS}
@@ -146,11 +145,10 @@ class _Demo:
         return Demonstrated(models[BERT][0], splits, contest.baselines(), contest.figures(BERT))
 
     def _clear(self) -> None:
-        for name in MADE:
-            path = self.folder / name
-            if path.is_dir():
-                shutil.rmtree(path)
-            path.unlink(missing_ok=True)
+        for name in MADE:  # renamed before they are removed: half a folder could not be gone on with
+            if (self.folder / name).exists():
+                (self.folder / name).rename(self.folder / f"{TEMPORARY}{name}")
+        remove_leftovers(self.folder)
         write_file(self.folder / MARK, self.settings.to_yaml())
 
     def _model(self, arm: str, number: int) -> Path:
@@ -170,7 +168,7 @@ class _Demo:
             _write_lines(self.data[name], ({"text": entry.text, "label": entry.package} for entry in entries))
         tests = {entry.text for name in ("validation", "test") for entry in parts[name]}
         corpus = list(documents(library, left_out=tests))
-        _write_lines(self.folder / "corpus.jsonl", ({"text": text} for text in corpus))
+        _write_lines(self.corpus, ({"text": text} for text in corpus))
         sizes = found.sizes()
         lines = [
             f"{len(found.texts)} docstrings of the {len(sizes)} largest packages of Python "
@@ -188,15 +186,20 @@ class _Demo:
             self.say(f"    {line}")
 
     def _learn_vocabulary(self) -> None:
-        corpus, quiet = str(self.folder / "corpus.jsonl"), self.settings.quiet
-        if not (self.folder / "vocab" / REPORT).exists():
-            self.say("2/5 vocabulary: word pieces of the corpus")
-            with redirect_stdout(StringIO() if quiet else sys.stderr):  # standard output is for the demo's own result
-                vocab(input=corpus, size=VOCABULARY, output_dir=self.folder / "vocab", quiet=quiet, overwrite=True)
-        if not (self.folder / "shards" / "manifest.json").exists():
-            self.say("3/5 shards: the corpus as token ids")
-            vocabulary = str(self.folder / "vocab")
-            prepare(input=corpus, vocab=vocabulary, output_dir=self.folder / "shards", segmenter="none", quiet=quiet)
+        folder, quiet = self.folder / "vocab", self.settings.quiet
+        if (folder / REPORT).exists():
+            return
+        self.say("2/5 vocabulary: word pieces of the corpus")
+        with redirect_stdout(StringIO() if quiet else sys.stderr):  # standard output is for the demo's own result
+            vocab(input=str(self.corpus), size=VOCABULARY, output_dir=folder, quiet=quiet)
+
+    def _make_shards(self) -> int:
+        folder, quiet = self.folder / "shards", self.settings.quiet
+        if (folder / "manifest.json").exists():
+            return 0
+        self.say("3/5 shards: the corpus as token ids")
+        given: dict[str, Any] = {"input": str(self.corpus), "vocab": str(self.folder / "vocab"), "segmenter": "none"}
+        return prepare(**given, output_dir=folder, quiet=quiet).exit_code
 
     def _pretrain(self) -> int:
         layers, width = PRESETS[MODEL]

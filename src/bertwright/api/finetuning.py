@@ -152,15 +152,16 @@ class _Finetuning:
     def _resumed(self, training: Training[LabelledBatch], epoch: int, evaluate: Any) -> Run[LabelledBatch]:
         """A run at its beginning, or where its newest whole snapshot stands."""
         settings = self.settings
-        rhythm = Rhythm(
+        rhythm = Rhythm.of(
             log=settings.log_steps,
             evaluate=settings.eval_steps or epoch,
-            save=settings.save_steps or epoch,
+            save=settings.save_steps,
+            otherwise=epoch,
             metric=settings.best_metric,
             patience=settings.early_stopping_patience,
         )
         snapshots = Snapshots(self.folder.snapshots, settings.keep_snapshots)
-        tracker = partial(open_trackers, settings.trackers, self.folder.run, settings.model_dump(mode="json"), warn)
+        tracker = partial(open_trackers, settings, self.folder.run, warn)
         return Run.open(training, evaluate, rhythm, self.folder.run, snapshots, tracker=tracker, refused=warn)
 
     def _publish(

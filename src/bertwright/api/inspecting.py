@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from bertwright.api.common import say, settled, show
-from bertwright.api.corpus import Corpus
+from bertwright.api.corpus import PretrainingCorpus
+from bertwright.api.starting_point import check_vocabulary
 from bertwright.errors import UsageError
 from bertwright.evaluation.instances import Figures, Shown, measure_instances, sequences, table
 from bertwright.evaluation.instances_page import instances_page
@@ -45,9 +46,9 @@ def inspect(settings: InspectSettings | None = None, /, **options: object) -> In
     settings = settled(InspectSettings, settings, options)
     if settings.output.suffix.lower() not in {".html", ".htm"}:
         raise UsageError(f"--output {settings.output} should be the name of a page, as in inspect.html")
-    corpus = Corpus.open(settings)
+    corpus = PretrainingCorpus.open(settings)
     if settings.vocab is not None:
-        _check_vocabulary(settings.vocab, corpus.shards.tokenizer)
+        check_vocabulary(settings.vocab, WordPiece.from_folder(settings.vocab), corpus.shards.tokenizer)
     say(corpus.describe(), quiet=settings.quiet)
     pairs = Pretraining(settings.objective).pairs
     examples = corpus.examples(corpus.train, settings.max_length)
@@ -58,15 +59,6 @@ def inspect(settings: InspectSettings | None = None, /, **options: object) -> In
     _print(shown, rows, figures)
     say(f"page written to {settings.output}", quiet=settings.quiet)
     return Inspected(figures, shown, settings.output)
-
-
-def _check_vocabulary(folder: Path, tokenizer: WordPiece) -> None:
-    given = WordPiece.from_folder(folder)
-    if given.fingerprint != tokenizer.fingerprint:
-        raise UsageError(
-            f"the vocabulary of {folder} ({given.vocab_size} tokens) is not that of the shards "
-            f"({tokenizer.vocab_size} tokens): prepare the corpus with --vocab {folder}"
-        )
 
 
 def _how(settings: InspectSettings) -> str:

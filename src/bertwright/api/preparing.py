@@ -17,6 +17,7 @@ from typing import Any
 
 from bertwright.api.common import say, settled, warn
 from bertwright.api.live_line import live_line
+from bertwright.api.raw_text import open_raw_text
 from bertwright.errors import BertwrightError, DataError, UsageError
 from bertwright.files import (
     LOCK,
@@ -35,7 +36,7 @@ from bertwright.files import (
 from bertwright.model.hub import resolve_model
 from bertwright.settings import PrepareSettings
 from bertwright.text.complaints import place
-from bertwright.text.corpus.documents import Corpus, open_corpus
+from bertwright.text.corpus.documents import Corpus
 from bertwright.text.corpus.duplicates import without_duplicates
 from bertwright.text.corpus.words import make_segmenter
 from bertwright.text.preparing.encoding import Encoder
@@ -82,18 +83,10 @@ def prepare(settings: PrepareSettings | None = None, /, **options: object) -> Pr
     """
     settings = settled(PrepareSettings, settings, options)
     folder = settings.output_dir
-    _check_place(settings)
+    _check_place(folder)
     tokenizer = WordPiece.from_folder(resolve_model(settings.vocab))
     encoder = Encoder(tokenizer, make_segmenter(settings.segmenter))
-    corpus = open_corpus(
-        settings.input,
-        one_document_per_line=settings.one_document_per_line,
-        document_per_file=settings.document_per_file,
-        text_column=settings.text_column,
-    )
-    say(corpus.describe(), quiet=settings.quiet)
-    if doubt := corpus.doubt():
-        warn(doubt)
+    corpus = open_raw_text(settings)
     make_folder(folder)
     with lock_folder(folder):
         try:
@@ -103,14 +96,8 @@ def prepare(settings: PrepareSettings | None = None, /, **options: object) -> Pr
                 (folder / LOCK).unlink()  # a finished folder holds nothing that two runs could differ in
 
 
-def _check_place(settings: PrepareSettings) -> None:
-    """See that the folder is not part of the corpus, and holds nothing of others."""
-    folder = settings.output_dir
-    for name in settings.input:
-        if Path(name).is_dir() and folder.resolve().is_relative_to(Path(name).resolve()):
-            raise UsageError(
-                f"--output-dir {folder} lies in --input {name} and would become part of it: choose another"
-            )
+def _check_place(folder: Path) -> None:
+    """See that the folder holds nothing of others."""
     entries = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if entries and not entries.intersection((MANIFEST, BEGUN, LOCK)) and not shard_folders(folder):
         raise UsageError(f"{folder} is not empty and holds no shards: choose another --output-dir")
@@ -198,14 +185,13 @@ class _Preparation:
     def _finish(self, origin: Mapping[str, Any], tally: Tally, seconds: float) -> Prepared:
         """Write the tokenizer and the manifest, which makes the folder a shard folder."""
         counts = dict(tally.counts)
-        kept, empty = counts.pop("documents"), counts.pop("empty")
+        kept, later = counts.pop("documents"), self.duplicates + Counter({"no token": counts.pop("empty")})
         if not kept:
             raise DataError(
                 f"no document of the corpus has a token ({self.corpus.counted()}): check --input and --vocab"
             )
         dropped = Counter({reason: n for reason, n in self.corpus.counts.items() if reason not in _READ})
-        dropped += self.duplicates + Counter({"no token": empty})
-        documents = {"read": self.corpus.counts["read"], "kept": kept, **dropped}
+        documents = {"read": self.corpus.counts["read"], "kept": kept, **(dropped + later)}
         rmtree(self.folder / TOKENIZER, ignore_errors=True)
         with publish_folder(self.folder / TOKENIZER) as folder:
             self.encoder.tokenizer.save(folder)
@@ -217,6 +203,9 @@ class _Preparation:
             "unigram_entropy": round(tally.unigram_entropy, 6),
         }
         write_manifest(self.folder, {**origin, **figures, "shards": tally.shards})
+        say(self.corpus.counted(later))
+        if names := self.corpus.cut:
+            warn(f"cut into parts: {', '.join(_first(names))}; pre-training takes the parts of each for one document")
         for text in _summary(figures, self.encoder.facts["segmenter"]):
             say(text)
         there = f" ({tally.kept} were there)" if tally.kept else ""
@@ -259,8 +248,13 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     contents_now = {**now["sources"], "vocab": now["vocabulary"], "segmenter": now["segmenter"]}
     other = [name for name in {**contents, **contents_now} if contents.get(name) != contents_now.get(name)]
     other = [name for name in other if old.get(name) == new.get(name)]  # else it was named already
-    changed += [f"{name} has other content now" for name in other[:_MOST_NAMED]]
-    return changed + [f"and {len(other) - _MOST_NAMED} more"] * (len(other) > _MOST_NAMED)
+    return changed + _first([f"{name} has other content now" for name in other])
+
+
+def _first(names: list[str]) -> list[str]:
+    """The first few, and how many more there are."""
+    others = len(names) - _MOST_NAMED
+    return names[:_MOST_NAMED] + [f"and {others} more"] * (others > 0)
 
 
 def _so_far(tally: Tally, seconds: float) -> str:
@@ -270,11 +264,9 @@ def _so_far(tally: Tally, seconds: float) -> str:
 
 
 def _summary(figures: Mapping[str, Any], segmenter: object) -> list[str]:
-    """What is in the shards, in a few lines."""
-    documents, counts = figures["documents"], figures["counts"]
-    dropped = (f" + {count:,} dropped ({reason})" for reason, count in documents.items() if reason not in _READ)
+    """What is in the shards, in a line or two."""
+    counts = figures["counts"]
     lines = [
-        f"{documents['read']:,} documents read = {documents['kept']:,} kept{''.join(dropped)}",
         f"{counts['sentences']:,} sentences, {counts['tokens']:,} tokens, {counts['words']:,} words, "
         f"{counts['unknown'] / counts['tokens']:.3%} [UNK], unigram entropy {figures['unigram_entropy']:.3f} nats",
     ]

@@ -1,5 +1,6 @@
 """`pretrain`: a shard folder and sizes, or a BERT to go on from, in; a BERT with its pre-training heads out."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -133,6 +134,7 @@ def _publish(
     model = run.training.model
     assert isinstance(model, PreTraining)
     step = run.standing.best_step or run.standing.step
+    shutil.rmtree(folder.output / "last", ignore_errors=True)  # of a run before this one
     if step != run.standing.step:
         write(folder.output / "last", model)
     run.load_best()

@@ -7,19 +7,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from bertwright.api.common import warn
-from bertwright.api.corpus import Corpus
+from bertwright.api.corpus import PretrainingCorpus
 from bertwright.api.run_folder import RunFolder
 from bertwright.api.starting_point import StartingPoint
 from bertwright.batches.loader import Loader
 from bertwright.errors import UsageError
 from bertwright.evaluation.inference import measure
 from bertwright.model.config import BertConfig
+from bertwright.model.heads import PreTraining
 from bertwright.settings import PretrainSettings
 from bertwright.tasks.pretraining import FirstExamples, Pretraining, PretrainingBatch
 from bertwright.training.device import Compute
 from bertwright.training.loop import Training
 from bertwright.training.optimizer import Optimizer
-from bertwright.training.phases import ByClock, ByStep, Phase, Phases
+from bertwright.training.phases import ByClock, ByStep, Phase, Phases, epochs_per_step
 from bertwright.training.run import Rhythm, Run
 from bertwright.training.schedule import Schedule
 from bertwright.training.snapshot import Snapshots
@@ -44,12 +45,12 @@ class Setup:
     settings: PretrainSettings
     compute: Compute
     start: StartingPoint
-    corpus: Corpus
+    corpus: PretrainingCorpus
 
     @classmethod
     def of(cls, settings: PretrainSettings, compute: Compute) -> "Setup":
         """Find what the settings name: the shards, and a model whose vocabulary is theirs."""
-        corpus = Corpus.open(settings)
+        corpus = PretrainingCorpus.open(settings)
         return cls(settings, compute, StartingPoint.for_shards(settings.model, corpus.shards.tokenizer), corpus)
 
     def wire(
@@ -64,17 +65,30 @@ class Setup:
         Returns:
             The run, the model's config, and one line on which weights are new.
         """
-        settings, compute, corpus = self.settings, self.compute, self.corpus
-        lengths = settings.lengths()
-        for length, _ in lengths:
+        settings = self.settings
+        for length, _ in settings.lengths():
             self.start.config.check_length(length)
         task = Pretraining(settings.objective)
         model, config, notice = self.start.pretrainer(
             pairs=bool(task.pairs), dropout=settings.dropout, seed=settings.seed
         )
-        model.to(compute.device)
-        course = _course(settings, corpus, now)
-        training = Training(
+        model.to(self.compute.device)
+        training = self._training(model, task, _course(settings, self.corpus, now))
+        every = settings.eval_steps or _every(training.course.total_steps)
+        rhythm = Rhythm.of(
+            log=settings.log_steps, evaluate=every, save=settings.save_steps, otherwise=every, metric=METRIC
+        )
+        snapshots = Snapshots(folder.snapshots, settings.keep_snapshots)
+        tracker = partial(open_trackers, settings, folder.run, warn)
+        evaluate = self._evaluation(model, task)
+        run = Run.open(training, evaluate, rhythm, folder.run, snapshots, tracker=tracker, refused=warn)
+        return run, config, notice
+
+    def _training(
+        self, model: PreTraining, task: Pretraining, course: Phases[PretrainingBatch]
+    ) -> Training[PretrainingBatch]:
+        settings = self.settings
+        return Training(
             model=model,
             task=task,
             course=course,
@@ -84,27 +98,27 @@ class Setup:
                 max_grad_norm=settings.max_grad_norm,
                 rule=settings.optimizer,
             ),
-            compute=compute,
+            compute=self.compute,
             seed=settings.seed,
             loader=Loader(settings.gradient_accumulation, settings.loader_workers),
         )
-        evaluate = None
-        if len(corpus.held_out):
-            held_out = corpus.examples(corpus.held_out, max(length for length, _ in lengths))
-            evaluate = partial(measure, model, task, FirstExamples(held_out, settings.eval_sequences), compute)
-        every = settings.eval_steps or _every(course.total_steps)
-        rhythm = Rhythm(log=settings.log_steps, evaluate=every, save=settings.save_steps or every, metric=METRIC)
-        snapshots = Snapshots(folder.snapshots, settings.keep_snapshots)
-        tracker = partial(open_trackers, settings.trackers, folder.run, settings.model_dump(mode="json"), warn)
-        run = Run.open(training, evaluate, rhythm, folder.run, snapshots, tracker=tracker, refused=warn)
-        return run, config, notice
+
+    def _evaluation(self, model: PreTraining, task: Pretraining) -> Callable[[], dict[str, float]] | None:
+        """Measures the held-out documents, where there are some."""
+        if not len(self.corpus.held_out):
+            return None
+        longest = max(length for length, _ in self.settings.lengths())
+        examples = self.corpus.examples(self.corpus.held_out, longest)
+        return partial(measure, model, task, FirstExamples(examples, self.settings.eval_sequences), self.compute)
 
 
 def _every(total_steps: int | None) -> int:
     return EVAL_STEPS if total_steps is None else max(1, total_steps // EVALUATIONS)
 
 
-def _course(settings: PretrainSettings, corpus: Corpus, now: Callable[[], float]) -> Phases[PretrainingBatch]:
+def _course(
+    settings: PretrainSettings, corpus: PretrainingCorpus, now: Callable[[], float]
+) -> Phases[PretrainingBatch]:
     phases, ends = [], 0.0
     for length, share in settings.lengths():
         ends += share
@@ -129,7 +143,4 @@ def _pace(
     if settings.max_steps is not None:
         return ByStep(settings.max_steps)
     assert settings.epochs is not None
-    # Of an epoch's examples each phase has its share, so its steps are as many as a batch of it goes into that share.
-    shares = [share for _, share in settings.lengths()]
-    steps = sum(share * len(phase.examples) / phase.batch_size for share, phase in zip(shares, phases, strict=True))
-    return ByStep(math.ceil(settings.epochs * steps))
+    return ByStep(math.ceil(settings.epochs / epochs_per_step(phases, settings.batch_ramp)))

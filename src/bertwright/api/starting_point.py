@@ -1,5 +1,6 @@
 """What training starts from: a model folder, a hub name, or sizes (a preset, a config.json) with a vocabulary."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -65,18 +66,15 @@ class StartingPoint:
                 )
             return cls(config, tokenizer, None)
         folder = ModelFolder.open(resolve_model(model))
-        if folder.tokenizer.fingerprint != tokenizer.fingerprint:
-            raise UsageError(
-                f"the vocabulary of {model} ({folder.tokenizer.vocab_size} tokens) is not that of the shards "
-                f"({tokenizer.vocab_size} tokens): prepare the corpus with --vocab {model}"
-            )
+        check_vocabulary(model, folder.tokenizer, tokenizer)
         return cls(folder.config, folder.tokenizer, folder)
 
     def origin(self) -> dict[str, str]:
         """Where it lies, and hashes of all that decides the start: config, weights and vocabulary."""
         fingerprint = self.tokenizer.fingerprint
         if self.folder is None:
-            return {"path": "random weights", "sha256": fingerprint}
+            sizes = hashlib.sha256(repr(self.config).encode()).hexdigest()
+            return {"path": "random weights", "sha256": f"{sizes[:16]} {fingerprint[:16]}"}
         patterns = ("config.json", "*.safetensors", "*.bin")
         files = sorted(path for pattern in patterns for path in self.folder.path.glob(pattern))
         hashes = [sha256_file(path) for path in files] + [fingerprint]
@@ -115,6 +113,19 @@ class StartingPoint:
             model.classifier.load_state_dict(fresh)
             return "newly initialised: classifier (the model's own has other labels)"
         return found.describe()
+
+
+def check_vocabulary(name: str | Path, tokenizer: WordPiece, of_shards: WordPiece) -> None:
+    """See that shards hold ids of the tokenizer in the folder, or the model, of that name.
+
+    Raises:
+        UsageError: They hold those of another one.
+    """
+    if tokenizer.fingerprint != of_shards.fingerprint:
+        raise UsageError(
+            f"the vocabulary of {name} ({tokenizer.vocab_size} tokens) is not that of the shards "
+            f"({of_shards.vocab_size} tokens): prepare the corpus with --vocab {name}"
+        )
 
 
 ModelT = TypeVar("ModelT", bound=nn.Module)

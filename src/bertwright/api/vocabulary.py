@@ -6,14 +6,16 @@ from pathlib import Path
 
 from bertwright.api.common import say, settled, show, warn
 from bertwright.api.live_line import live_line
+from bertwright.api.raw_text import open_raw_text
 from bertwright.errors import UsageError
-from bertwright.files import make_folder, write_json
+from bertwright.files import TEMPORARY, make_folder, remove_leftovers, write_json
 from bertwright.settings import VocabSettings
-from bertwright.text.corpus.documents import Corpus, open_corpus
+from bertwright.text.corpus.documents import Corpus
 from bertwright.text.vocabulary_report import EvenSample, VocabularyReport, report_on, table
 from bertwright.text.wordpiece import WordPiece
 
 REPORT = "vocabulary_report.json"
+BEGUN = f"{TEMPORARY}{REPORT}"  # until all is written it says whose folder this is
 SAMPLE = 4_000_000  # characters of the corpus that the report is about
 
 
@@ -48,15 +50,7 @@ def vocab(settings: VocabSettings | None = None, /, **options: object) -> Learne
     settings = settled(VocabSettings, settings, options)
     _check_output(settings)
     compared = WordPiece.from_folder(settings.compare) if settings.compare else None
-    corpus = open_corpus(
-        settings.input,
-        one_document_per_line=settings.one_document_per_line,
-        document_per_file=settings.document_per_file,
-        text_column=settings.text_column,
-    )
-    say(corpus.describe(), quiet=settings.quiet)
-    if doubt := corpus.doubt():
-        warn(doubt)
+    corpus = open_raw_text(settings)
     texts = _Texts(corpus, quiet=settings.quiet)
     tokenizer = _learn(texts, settings)
     say(corpus.counted(), quiet=settings.quiet)
@@ -107,9 +101,10 @@ def _check_output(settings: VocabSettings) -> None:
     folder = settings.output_dir
     if not folder.exists() or not any(folder.iterdir()):
         return
-    if not (folder / REPORT).exists():
+    whole = (folder / REPORT).exists()
+    if not whole and not any(folder.glob(f"*{BEGUN}*")):
         raise UsageError(f"{folder} is not empty and holds no vocabulary of ours: choose another --output-dir")
-    if not settings.overwrite:
+    if whole and not settings.overwrite:
         raise UsageError(f"{folder} already holds a vocabulary: choose another --output-dir, or pass --overwrite")
 
 
@@ -134,7 +129,7 @@ def _save(
     report: VocabularyReport,
     other: VocabularyReport | None,
 ) -> None:
-    """Write the tokenizer and the report on it."""
+    """Write the tokenizer and the report on it; killed at any instant, the same command can be given again."""
     folder = settings.output_dir
     content = {
         "settings": settings.model_dump(mode="json"),
@@ -145,5 +140,7 @@ def _save(
         "compared": other.to_dict() if other else None,
     }
     make_folder(folder)
+    write_json(folder / BEGUN, content)
     tokenizer.save(folder)
     write_json(folder / REPORT, content)
+    remove_leftovers(folder)

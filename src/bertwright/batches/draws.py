@@ -42,6 +42,7 @@ def permuted(places: Int64[np.ndarray, "*shape"], count: int, *key: int) -> Int6
     A Feistel network permutes the next power of four; places that it sends beyond `count` are sent on until they
     come back (cycle walking: Black and Rogaway 2002).
     """
+    assert count > 0, "nothing to permute"
     half = max(3, math.ceil(math.log2(max(count, 2)) / 2))
     keys = bits(*key, np.arange(_ROUNDS))
     found = np.array(places, dtype=np.uint64, ndmin=1)

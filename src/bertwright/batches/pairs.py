@@ -7,6 +7,7 @@ another document (Devlin et al. 2019, 3.1 and A.2). `SentenceOrders` swaps the t
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from jaxtyping import Float64, Int64
 
 from bertwright.batches.draws import bits, uniform
 from bertwright.batches.passages import Documents, Passages, Piece
-from bertwright.errors import DataError
+from bertwright.errors import DataError, UsageError
 
 Objective = Literal["mlm", "mlm+nsp", "mlm+sop"]
 
@@ -67,10 +68,15 @@ def make_instances(
         seed: Decides every draw.
 
     Raises:
-        DataError: There is no pair from two documents, or no document with two sentences.
+        UsageError: There is no room for text.
+        DataError: There is no document, no pair from two documents, or no document with two sentences.
     """
+    if max_length < (shortest := 3 if objective == "mlm" else 5):
+        raise UsageError(f"max_length = {max_length} leaves no room for {objective}: at least {shortest} tokens")
+    if not len(numbers):
+        raise DataError("there is no document to learn from: hold fewer out, or add more to the corpus")
     if objective == "mlm":
-        return Singles(Passages(documents, numbers, max_length - 2, seed), seed)
+        return Singles(Passages(documents, numbers, max_length - 2, seed))
     with_pairs = numbers[documents.sentences[numbers] > 1]
     if not len(with_pairs):
         raise DataError(
@@ -80,7 +86,7 @@ def make_instances(
     passages = Passages(documents, with_pairs, max_length - 3, seed)
     if objective == "mlm+sop":
         return SentenceOrders(passages, seed)
-    if len(numbers) < 2:
+    if len(np.unique(documents.texts[numbers])) < 2:
         raise DataError(
             "next sentence prediction needs two documents or more, and the corpus has 1: separate its documents with "
             "blank lines and prepare it again, or use --objective mlm or mlm+sop"
@@ -93,7 +99,6 @@ class Singles:
     """Single segments: passages, cut at their end where they are too long."""
 
     passages: Passages
-    seed: int
 
     def __len__(self) -> int:
         return len(self.passages)
@@ -135,6 +140,12 @@ class NextSentences:
     def __len__(self) -> int:
         return len(self.passages)
 
+    @cached_property
+    def _texts(self) -> Int64[np.ndarray, " D"]:
+        """The text of each of `numbers`, ascending as well."""
+        texts: Int64[np.ndarray, " D"] = self.passages.documents.texts[self.numbers]
+        return texts
+
     def find(self, epoch: Int64[np.ndarray, " B"], index: Int64[np.ndarray, " B"]) -> list[Instance]:
         """See `Instances`."""
         return [self._instance(split) for split in _splits(self.passages, self.seed, epoch, index)]
@@ -146,10 +157,11 @@ class NextSentences:
         return Instance(first, second, int(random_next))
 
     def _partner(self, split: "_Split") -> Piece:
-        """Sentences from a random place of a random other document, about as many tokens as there is room for."""
-        own = int(np.searchsorted(self.numbers, split.first.document))
-        other = int(split.draws[3] * (len(self.numbers) - 1))
-        document = int(self.numbers[other + (other >= own)])
+        """Sentences from a random place of a document of another text, about as many tokens as there is room for."""
+        own = self._texts[np.searchsorted(self.numbers, split.first.document)]
+        first, end = np.searchsorted(self._texts, [own, own + 1]).tolist()  # the parts of the same text
+        other = int(split.draws[3] * (len(self.numbers) - (end - first)))
+        document = int(self.numbers[other + (end - first) * (other >= first)])
         boundaries = self.passages.documents.boundaries(document)
         start = int(boundaries[int(split.draws[4] * (len(boundaries) - 1))])
         wanted = max(1, split.target - len(split.first))

@@ -36,13 +36,18 @@ class Documents:
     Attributes:
         lengths: Tokens of each document.
         sentences: Sentences of each document.
+        texts: Number of the text that each document is of: parts of one long text share it.
     """
 
     def __init__(self, shards: Sequence[Shard]) -> None:
         self.shards = tuple(shards)
         self.lengths: Int64[np.ndarray, " D"] = np.concatenate([np.diff(s.sentences[s.documents]) for s in shards])
         self.sentences: Int64[np.ndarray, " D"] = np.concatenate([np.diff(s.documents) for s in shards])
+        begins = np.ones(len(self.lengths), bool)
         self._first = np.cumsum([0, *(len(shard) for shard in shards)])
+        for shard, first in zip(shards, self._first, strict=False):
+            begins[first + shard.continued] = False
+        self.texts: Int64[np.ndarray, " D"] = np.cumsum(begins) - 1
 
     def __len__(self) -> int:
         """Number of documents, D."""
@@ -73,17 +78,27 @@ class Documents:
         return self.shards[number], document - int(self._first[number])
 
 
-def hold_out(count: int, fraction: float, seed: int) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " held"]]:
-    """Numbers of the documents to learn from, and of those to be measured on: whole documents, two or more.
+def hold_out(
+    documents: Documents, fraction: float, seed: int, *, pairs: bool
+) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " held"]]:
+    """Numbers of the documents to learn from, and of those to be measured on: whole texts, two or more.
 
     Args:
-        count: Documents there are; of fewer than ten none is held out.
-        fraction: Share of them that is held out.
+        documents: All of them; where there are few, none is held out.
+        fraction: Share of the texts that is held out, at most half.
         seed: Decides which.
+        pairs: Whether only texts that pairs can be made of are worth measuring on: those of two sentences or more.
     """
-    wanted = max(2, round(count * fraction)) if fraction and count >= _FEWEST else 0
-    held = np.sort(permuted(np.arange(wanted), count, seed, _HELD_OUT))
-    return np.setdiff1d(np.arange(count), held, assume_unique=True), held
+    texts = documents.texts[documents.sentences > 1] if pairs else documents.texts
+    eligible = np.unique(texts)
+    wanted = 0
+    if fraction and len(eligible) >= _FEWEST:
+        wanted = min(max(2, round(len(np.unique(documents.texts)) * fraction)), len(eligible) // 2)
+    held = np.zeros(len(documents), bool)
+    if wanted:
+        chosen = eligible[permuted(np.arange(wanted), len(eligible), seed, _HELD_OUT)]
+        held = np.isin(documents.texts, chosen)
+    return np.flatnonzero(~held), np.flatnonzero(held)
 
 
 class Passages:

@@ -28,7 +28,6 @@ def model_card(settings: FinetuneSettings, config: BertConfig, metrics: Mapping[
             f"{settings.max_length} tokens; longer texts lose their end.",
             "",
             *_table(metrics),
-            "",
             "How it was made: `run/settings.yaml` has every setting, `run/log.jsonl` the curves, `run/data.json` the "
             "hashes of the data.",
             "",
@@ -49,6 +48,7 @@ def model_card(settings: FinetuneSettings, config: BertConfig, metrics: Mapping[
 def pretraining_card(settings: PretrainSettings, config: BertConfig, metrics: Mapping[str, Mapping[str, float]]) -> str:
     """What the model is, what it was trained for, how well it guesses held-out text, and how to use it."""
     longest = max(length for length, _ in settings.lengths())
+    of_what = " The figures are of documents that it never learned from." if metrics else ""
     return "\n".join(
         [
             "---",
@@ -60,11 +60,9 @@ def pretraining_card(settings: PretrainSettings, config: BertConfig, metrics: Ma
             "# A pre-trained BERT",
             "",
             f"BERT ({config.num_hidden_layers} layers, hidden size {config.hidden_size}, {config.vocab_size} tokens) "
-            f"pre-trained with `{settings.objective}` from `{settings.model}`. It reads {longest} tokens. The figures "
-            "are of documents that it never learned from.",
+            f"pre-trained with `{settings.objective}` from `{settings.model}`. It reads {longest} tokens.{of_what}",
             "",
             *_table(metrics),
-            "",
             "How it was made: `run/settings.yaml` has every setting, `run/log.jsonl` the curves, `run/data.json` the "
             "hashes of the corpus.",
             "",
@@ -78,10 +76,13 @@ def pretraining_card(settings: PretrainSettings, config: BertConfig, metrics: Ma
 
 
 def _table(metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
+    if not metrics:
+        return []
     names = sorted({name for figures in metrics.values() for name in figures})
     rows = ([f"{figures[name]:.4f}" if name in figures else "" for figures in metrics.values()] for name in names)
     return [
         "| metric | " + " | ".join(metrics) + " |",
         "| --- |" + " --- |" * len(metrics),
         *(f"| {name} | " + " | ".join(row) + " |" for name, row in zip(names, rows, strict=True)),
+        "",
     ]

@@ -108,6 +108,7 @@ class Figures:
     Attributes:
         sequences: How many there were.
         tokens: All their tokens.
+        padding: Tokens of the first batch that are of none of its sequences.
         text_tokens: Those that are text: neither [CLS] nor [SEP].
         unknown: Of these, [UNK].
         masked, replaced, kept: Of these, the ones to be guessed, by what the model sees there.
@@ -121,6 +122,7 @@ class Figures:
 
     sequences: int
     tokens: int
+    padding: int
     text_tokens: int
     unknown: int
     masked: int
@@ -186,6 +188,7 @@ def measure_instances(examples: PretrainingExamples, samples: int) -> Figures:
     return Figures(
         sequences=count,
         tokens=tokens,
+        padding=_padding(examples, rows[:_AT_ONCE]),
         text_tokens=text_tokens,
         unknown=unknown,
         masked=masked,
@@ -198,6 +201,11 @@ def measure_instances(examples: PretrainingExamples, samples: int) -> Figures:
         bins=tuple(bins.tolist()),
         lengths=tuple(lengths.tolist()),
     )
+
+
+def _padding(examples: PretrainingExamples, rows: NDArray[np.integer[Any]]) -> int:
+    tokens = examples.batch(rows).tokens
+    return len(tokens.ids) - int(tokens.cu_seqlens[-1])
 
 
 def _counts(drawn: Drawn, tokenizer: WordPiece) -> Int64[np.ndarray, "7"]:
@@ -256,7 +264,7 @@ def table(figures: Figures, documents: Documents, pairs: str) -> list[tuple[str,
         ("of these: random", f"{replaced:.4f}", ""),
         ("of these: as they are", f"{kept:.4f}", ""),
         ("tokens a sequence", f"{figures.tokens / max(figures.sequences, 1):.1f}", ""),
-        ("padding", "0", "sequences lie end to end, nothing is ever padded"),
+        ("padding", f"{figures.padding:,}", "tokens of a batch that are of no sequence: these lie end to end"),
         ("[UNK]", f"{figures.unknown_rate:.4%}", "of the text's tokens"),
         ("repeated sentences", f"{figures.repeated_sentence_rate:.2%}", f"of {figures.sentences:,} in the sample"),
         ("repeated sequences", f"{figures.repeated_sequence_rate:.2%}", "in the sample"),

@@ -60,7 +60,7 @@ class RunSettings(Settings):
     """What to keep and what to tell."""
 
     save_steps: Annotated[Positive | None, Free] = None
-    """Write a snapshot every N steps; after each evaluation when not given."""
+    """Write a snapshot every N steps; when not given, after each epoch or evaluation, and every 15 minutes."""
     keep_snapshots: Annotated[Positive, Free, Spelled("save_total_limit")] = 2
     """How many of the newest snapshots to keep."""
     log_steps: Annotated[Positive, Spelled("logging_steps")] = 10
@@ -79,8 +79,3 @@ class RunSettings(Settings):
     """Also tell MLflow: in run/mlruns, or where MLFLOW_TRACKING_URI says."""
     quiet: Annotated[bool, Free] = False
     """Print only warnings and the result."""
-
-    @property
-    def trackers(self) -> tuple[str, ...]:
-        """Names of the trackers that are wanted."""
-        return tuple(name for name in ("tensorboard", "wandb", "mlflow") if getattr(self, name))

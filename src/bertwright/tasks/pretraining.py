@@ -191,7 +191,7 @@ class Pretraining:
 
     def counts(self, batch: PretrainingBatch) -> Mapping[str, float]:
         """Masked tokens and pairs."""
-        counts = {"mlm_loss": float(max(len(batch.masked_labels), 1))}
+        counts = {"mlm_loss": float(len(batch.masked_labels))}
         return counts | ({f"{self.pairs}_loss": float(len(batch.pair_labels))} if self.pairs else {})
 
     def outputs(self, model: nn.Module, batch: Batch) -> Float[Tensor, "B 5"]:

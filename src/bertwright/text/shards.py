@@ -1,7 +1,7 @@
 """The shard folder: a corpus as token ids on the disk, written once and memory-mapped ever after.
 
     SHARDS/  manifest.json  tokenizer/  00000/  00001/ ...
-    SHARDS/00000/  tokens.npy  word_starts.npy  sentences.npy  documents.npy  names.json
+    SHARDS/00000/  tokens.npy  word_starts.npy  sentences.npy  documents.npy  continued.npy  names.json
 
 A shard holds whole documents: their tokens end to end without any special token, one bit a token that says whether a
 word begins there, and the boundaries of sentences and documents. `manifest.json` comes last, with the SHA-256 of
@@ -10,11 +10,12 @@ Knows nothing of where documents come from and of what is made of them.
 """
 
 import json
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from jaxtyping import Bool, Int64, UInt
@@ -23,7 +24,11 @@ from bertwright.errors import DataError
 from bertwright.files import MANIFEST, damage, publish_folder, read_json, read_manifest, write_manifest
 from bertwright.text.wordpiece import WordPiece
 
+if sys.platform != "win32":
+    import resource
+
 FORMAT = 1
+_MAPPED, _OTHER_FILES = 3, 256  # files of a shard that stay open; room for everything else
 TOKENIZER = "tokenizer"
 
 
@@ -37,6 +42,7 @@ class ShardContent:
         sentences: Where each sentence begins among the tokens, and T at the end.
         documents: Where each document begins among the sentences, and S at the end.
         names: Where each document comes from, for people.
+        continued: Those documents that are the next part of the one before, which was too long to be one.
     """
 
     tokens: UInt[np.ndarray, " T"]
@@ -44,6 +50,7 @@ class ShardContent:
     sentences: Int64[np.ndarray, " sentence_bounds"]
     documents: Int64[np.ndarray, " document_bounds"]
     names: tuple[str, ...]
+    continued: Int64[np.ndarray, " parts"] = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 def token_type(vocab_size: int) -> type[np.unsignedinteger[Any]]:
@@ -67,6 +74,7 @@ def write_shard(path: Path, content: ShardContent, facts: Mapping[str, object]) 
         "word_starts": np.packbits(content.word_starts, bitorder="little"),
         "sentences": content.sentences,
         "documents": content.documents,
+        "continued": content.continued,
     }
     with publish_folder(path) as folder:
         for name, array in arrays.items():
@@ -80,13 +88,14 @@ class Shard:
     """A shard on the disk, memory-mapped: what is not read takes no memory.
 
     Attributes:
-        tokens, sentences, documents: See `ShardContent`.
+        tokens, sentences, documents, continued: See `ShardContent`.
     """
 
     path: Path
     tokens: UInt[np.ndarray, " T"]
     sentences: Int64[np.ndarray, " sentence_bounds"]
     documents: Int64[np.ndarray, " document_bounds"]
+    continued: Int64[np.ndarray, " parts"]
     _word_bits: np.ndarray
 
     @classmethod
@@ -96,13 +105,12 @@ class Shard:
         Raises:
             DataError: One of them cannot be read, or they do not belong together.
         """
-        arrays = [_mapped(path / f"{name}.npy") for name in ("tokens", "sentences", "documents", "word_starts")]
-        shard = cls(path, *arrays)
-        tokens, sentences, documents, bits = arrays
+        tokens, sentences, bits = (_read(path / f"{name}.npy", "r") for name in ("tokens", "sentences", "word_starts"))
+        documents, continued = (_read(path / f"{name}.npy", None) for name in ("documents", "continued"))
         ends = [len(tokens), len(sentences) - 1, -(-len(tokens) // 8)]
-        if [*sentences[-1:], *documents[-1:], len(bits)] != ends:
+        if [*sentences[-1:], *documents[-1:], len(bits)] != ends or sentences.dtype != documents.dtype:
             raise DataError(f"{path}: its files do not belong together: prepare the corpus again")
-        return shard
+        return cls(path, tokens, sentences, documents, continued, bits)
 
     def __len__(self) -> int:
         """Number of documents, D."""
@@ -130,15 +138,33 @@ class Shard:
             sentences=np.array(self.sentences),
             documents=np.array(self.documents),
             names=self.names,
+            continued=self.continued,
         )
 
 
-def _mapped(path: Path) -> np.ndarray:
+def _read(path: Path, mmap_mode: Literal["r"] | None) -> np.ndarray:
     try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.ndarray = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}; prepare the corpus again") from error
     return array
+
+
+def _allow_open_files(count: int, path: Path) -> None:
+    """Let this process have so many files more: every mapped one counts, and the usual limit is 1,024.
+
+    Raises:
+        DataError: The limit cannot be raised that far.
+    """
+    if sys.platform == "win32":
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise DataError(f"{path} has too many shards for the {hard} files that may be open here: `ulimit -n {wanted}`")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +202,7 @@ class ShardFolder:
         reason = damage(path) if verify else None
         if reason is not None:
             raise DataError(f"{reason}: prepare the corpus again, or copy it anew")
+        _allow_open_files(len(manifest["shards"]) * _MAPPED, path)
         shards = tuple(Shard.open(path / name) for name in manifest["shards"])
         return cls(path, WordPiece.from_folder(path / TOKENIZER), shards, manifest)
 

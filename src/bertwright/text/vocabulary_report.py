@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from bertwright.text.corpus.words import CHINESE
 from bertwright.text.wordpiece import WordPiece
 
 _LONGEST_SHOWN = 10
 _FEWEST = 0.0001  # of the characters: a rarer script is counted, but not printed
 # what BERT takes for words, in whatever vocabulary: Chinese characters, runs of letters and digits, single signs
-_WORD = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[^\W\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+|[^\w\s]")
+_WORD = re.compile(rf"[{CHINESE}]|[^\W{CHINESE}]+|[^\w\s]")
 _CONTINUATION = re.compile("##.")
 # by the first word of a character's name in Unicode
 _SCRIPTS = {"cjk": "Han", "hangul": "Hangul", "ideographic": "Han"}

@@ -18,8 +18,8 @@ class Lamb(torch.optim.Optimizer):
         lr: Learning rate.
         betas: Decay of the two moments.
         eps: Keeps the quotient of the moments finite.
-        weight_decay: Decoupled decay. A group without any (vectors: biases, norms) takes plain Adam steps, as in the
-            authors' code.
+        weight_decay: Decoupled decay. Vectors (biases, norms) have none and take plain Adam steps, as in the authors'
+            code.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class Lamb(torch.optim.Optimizer):
         root = (square / (1 - beta2**taken)).sqrt_().add_(group["eps"])
         update = (mean / (1 - beta1**taken)).div_(root)
         trust = 1.0
-        if group["weight_decay"]:
-            update.add_(parameter, alpha=group["weight_decay"])
+        update.add_(parameter, alpha=group["weight_decay"])
+        if parameter.ndim > 1:
             lengths = parameter.norm(), update.norm()
             trust = float(lengths[0] / lengths[1]) if all(lengths) else 1.0
         parameter.sub_(update, alpha=group["lr"] * trust)

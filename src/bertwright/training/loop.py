@@ -100,7 +100,7 @@ class Training(Generic[BatchT]):
     def backward(self, step: int, batches: list[BatchT]) -> dict[str, float]:
         """Add the gradient of step `step`: of the mean loss over all `batches`; returns the mean of each loss."""
         counts = [self.task.counts(batch) for batch in batches]
-        total = {name: sum(count[name] for count in counts) for name in counts[0]}
+        total = {name: sum(count[name] for count in counts) or 1.0 for name in counts[0]}  # nothing to count, no loss
         losses = dict.fromkeys(total, 0.0)
         for part, batch in enumerate(batches):
             torch.manual_seed(int(stream(self.seed, step, part, _DROPOUT).random_raw()) >> 1)

@@ -84,6 +84,25 @@ class Phase(Generic[BatchT]):
     batch_size: int
 
 
+def epochs_per_step(phases: Sequence[Phase[Any]], ramp: float) -> float:
+    """Passes over the data in a step, on average over a course of these phases."""
+    shares = np.linspace(0, 1, 10_000, endpoint=False)
+    at = [_phase_at(phases, share) for share in shares.tolist()]
+    passes = [_size(phase, share, ramp) / len(phase.examples) for phase, share in zip(at, shares, strict=True)]
+    return float(np.mean(passes))
+
+
+def _phase_at(phases: Sequence[Phase[BatchT]], share: float) -> Phase[BatchT]:
+    return next(phase for phase in phases if share < phase.ends)
+
+
+def _size(phase: Phase[Any], share: float, ramp: float) -> int:
+    if share >= ramp:
+        return phase.batch_size
+    smallest = -(-phase.batch_size // SMALLEST)
+    return smallest + int((phase.batch_size - smallest) * share / ramp)
+
+
 class Phases(Generic[BatchT]):
     """The course.
 
@@ -125,18 +144,12 @@ class Phases(Generic[BatchT]):
         share = done / self.pace.total
         number = next(number for number, phase in enumerate(self.phases) if share < phase.ends)
         phase = self.phases[number]
-        used, start, size = list(self.used), self.used[number], self._size(phase, share)
+        used, start, size = list(self.used), self.used[number], _size(phase, share, self.ramp)
         used[number] += size
         rows = np.arange(start, start + size)
         epochs = sum(count / len(phase.examples) for count, phase in zip(used, self.phases, strict=True))
         following = tuple(rows + size * later for later in range(1, self.ahead + 1))
         return used, Lesson(phase.examples, rows, self.schedule.at(done), epochs, following)
-
-    def _size(self, phase: Phase[BatchT], share: float) -> int:
-        if share >= self.ramp:
-            return phase.batch_size
-        smallest = -(-phase.batch_size // SMALLEST)
-        return smallest + int((phase.batch_size - smallest) * share / self.ramp)
 
     def state(self) -> Mapping[str, Any]:
         """See `Course`."""

@@ -4,11 +4,12 @@ Fine-tuning and pre-training are followed by the same function. Knows no task an
 """
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Generic, Self
+from typing import Any, Generic, Self
 
 import safetensors.torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from bertwright.training.snapshot import Snapshot, Snapshots
 from bertwright.training.trackers import Tracker
 
 BEST, LOG = "best.safetensors", "log.jsonl"
+SAVE_SECONDS = 900.0  # a run of days should lose minutes
 
 
 @dataclass(slots=True)
@@ -46,13 +48,23 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """When something happens between steps; every N steps each."""
+    """When something happens between steps; every N steps each.
+
+    Attributes:
+        save_seconds: Save also when so much time has gone by since the last snapshot.
+    """
 
     log: int
     evaluate: int
     save: int
     metric: str = "accuracy"
     patience: int | None = None
+    save_seconds: float = math.inf
+
+    @classmethod
+    def of(cls, *, save: int | None, otherwise: int, **others: Any) -> Self:
+        """A rhythm that saves every `save` steps, or when that is open every `otherwise` steps and 15 minutes."""
+        return cls(save=save or otherwise, save_seconds=SAVE_SECONDS if save is None else math.inf, **others)
 
 
 class Watcher:
@@ -152,7 +164,7 @@ class Run(Generic[BatchT]):
         """
         if self._out_of_patience():
             return True
-        began = time.perf_counter()
+        began = saved = time.perf_counter()
         for step in self.training.steps(self.standing.step):
             self.log.window.add(step, time.perf_counter() - began)
             self.standing.step = step.step
@@ -162,8 +174,10 @@ class Run(Generic[BatchT]):
             if self.evaluate and (step.step % self.rhythm.evaluate == 0 or step.last):
                 self._evaluate(step, self.evaluate(), watcher)
             stops = wish.signal is not None  # asked once: a signal may come at any instant
-            if stops or step.step % self.rhythm.save == 0:
+            overdue = time.perf_counter() - saved >= self.rhythm.save_seconds
+            if stops or overdue or step.step % self.rhythm.save == 0:
                 watcher.saved(self._save())
+                saved = time.perf_counter()
             if stops:
                 return False
             if self._out_of_patience():

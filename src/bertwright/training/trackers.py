@@ -6,13 +6,14 @@ steps that were told of before are told of again, and TensorBoard hides what it 
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Protocol
 
 from bertwright.errors import UsageError
 from bertwright.files import make_folder, write_file
+from bertwright.settings.shared import RunSettings
 from bertwright.training.device import set_default
 
 PROJECT = "bertwright"  # unless the tracker's own settings name another
@@ -58,15 +59,12 @@ class Trackers:
                 self._lost(f"{name} failed, and the run goes on without it: {_first_line(error)}")
 
 
-def open_trackers(
-    names: Sequence[str], folder: Path, settings: Mapping[str, Any], lost: Callable[[str], None], step: int
-) -> Trackers:
-    """Begin to tell these trackers of a run, or go on with it.
+def open_trackers(settings: RunSettings, folder: Path, lost: Callable[[str], None], step: int) -> Trackers:
+    """Begin to tell the trackers that are asked for of a run, or go on with it.
 
     Args:
-        names: `tensorboard`, `wandb`, `mlflow`, or several of them.
+        settings: Those of the run: they name the trackers, and are shown beside its figures.
         folder: The run's folder, `OUT/run`.
-        settings: Those of the run, to be shown beside its figures.
         lost: Hears of a tracker that fails later.
         step: Steps done.
 
@@ -74,9 +72,10 @@ def open_trackers(
         UsageError: One of them is not installed, or cannot begin.
     """
     trackers: dict[str, Tracker] = {}
-    for name in names:
+    shown = settings.model_dump(mode="json")
+    for name, kind in _wanted(settings):
         try:
-            trackers[name] = _KINDS[name](folder, settings, step)
+            trackers[name] = kind(folder, shown, step)
         except ImportError as error:
             raise UsageError(f"{name} is not installed: pip install 'bertwright[{name}]'") from error
         except Exception as error:  # libraries of others: whatever they raise
@@ -171,11 +170,14 @@ class MLflow:
         self._client.set_terminated(self._id)
 
 
-_KINDS: Mapping[str, Callable[[Path, Mapping[str, Any], int], Tracker]] = {
-    "tensorboard": TensorBoard,
-    "wandb": WeightsAndBiases,
-    "mlflow": MLflow,
-}
+def _wanted(settings: RunSettings) -> Iterator[tuple[str, Callable[[Path, Mapping[str, Any], int], Tracker]]]:
+    """Those that are asked for, by the name of the extra that installs them."""
+    if settings.tensorboard:
+        yield "tensorboard", TensorBoard
+    if settings.wandb:
+        yield "wandb", WeightsAndBiases
+    if settings.mlflow:
+        yield "mlflow", MLflow
 
 
 def _kept(path: Path, step: int, new: Callable[[], str]) -> str:

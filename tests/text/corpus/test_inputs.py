@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bertwright.errors import UsageError
-from bertwright.text.corpus.inputs import find
+from bertwright.text.corpus.inputs import find, input_around
 from hub_server import Hub, Repository, serve
 
 
@@ -24,6 +24,34 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def names(*inputs: str) -> list[str]:
     return [path.as_posix() for path in find(inputs).files]
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "around"),
+    [
+        ("c", "c/shards", True),
+        ("c", "c", True),
+        (".", "new/shards", True),
+        ("c", "cc/shards", False),
+        ("c/b.txt", "c/shards", False),
+        ("c/*", "c/shards", True),
+        ("*", "c/AA/shards", True),
+        ("c/*.txt", "c/shards", False),
+        ("c/*/*.txt", "c/vocab", True),
+        ("**/*.txt", "c/new/shards", True),
+        ("**/*.jsonl", "c/new/shards", False),
+        ("*/new", "c/new/shards", True),
+        ("c/n[a-f]*", "c/new", True),
+        ("owner/data", "shards", False),
+        ("link/*", "c/shards", True),
+    ],
+)
+def test_an_input_that_would_take_in_what_is_written_is_named(
+    folder: Path, name: str, output: str, around: bool
+) -> None:
+    (folder / "link").symlink_to(folder / "c")
+    assert input_around(Path(output), ["d", name]) == (name if around else None)
+    assert input_around(folder / output, [str(folder / name)]) == (str(folder / name) if around else None)
 
 
 @pytest.mark.usefixtures("folder")

@@ -98,12 +98,16 @@ class Corpus:
         others = f"; {self.left_out.total()} others are left out" if self.left_out else ""
         return f"corpus: {_files(len(self.files))} ({size:,.1f} MB) from {place(self.files[0])}: {label}{others}"
 
-    def counted(self) -> str:
-        """What became of the documents that were read so far."""
-        dropped = [
-            f"{count:,} dropped ({reason})" for reason, count in self.counts.items() if reason not in ("read", "kept")
-        ]
-        parts = [f"{self.counts['kept']:,} kept", *dropped]
+    def counted(self, later: Counter[str] | None = None) -> str:
+        """What became of the documents that were read so far.
+
+        Args:
+            later: Those of the kept ones that were dropped afterwards, by reason.
+        """
+        later = later or Counter()
+        dropped = Counter({reason: n for reason, n in self.counts.items() if reason not in ("read", "kept")}) + later
+        kept = self.counts["kept"] - later.total()
+        parts = [f"{kept:,} kept", *(f"{count:,} dropped ({reason})" for reason, count in dropped.items())]
         cut = f"; {len(self.cut):,} of more than {LONGEST:,} characters came in parts" if self.cut else ""
         others = self.packed_left_out.total()
         packed = f"; {others:,} files in archives are no text" if others else ""
@@ -147,7 +151,8 @@ class _Part(NamedTuple):
 
     def document(self) -> Document:
         name = self.start.name.encode(errors="backslashreplace").decode()  # a file's name may be no Unicode
-        return Document(f"{name} (part {self.number})" if self.number > 1 else name, self.lines, self.known)
+        shown = f"{name} (part {self.number})" if self.number > 1 else name
+        return Document(shown, self.lines, self.known, self.number)
 
 
 def _parts_of(marks: Marks, *, known: bool) -> Iterator[_Part]:

@@ -17,6 +17,7 @@ from bertwright.text.corpus.containers import is_archive, suffix_of
 
 JSON = (".jsonl", ".ndjson", ".json")
 _TEXT = ("", ".txt", ".text", ".md", ".jsonl", ".ndjson", ".parquet")  # WikiExtractor's files have no ending
+_WRITTEN = ("vocab.txt", "manifest.json", "tokens.npy")  # what our own folders hold, a name of each kind
 _ON_THE_HUB = (".txt", ".jsonl", ".parquet", ".gz", ".zip", ".tar", ".tgz")
 
 
@@ -45,6 +46,11 @@ def find(inputs: Sequence[str]) -> Found:
     return Found(tuple(files.values()), left_out)
 
 
+def input_around(folder: Path, inputs: Sequence[str]) -> str | None:
+    """The first input, if any, that would take files out of a folder, be it there already or not."""
+    return next((name for name in inputs if name and _reaches_into(Path(name).expanduser(), folder)), None)
+
+
 def is_text(name: PurePath) -> bool:
     """Whether a file of a folder or an archive is taken for text: by its ending, unless it is hidden."""
     if any(part.startswith((".", "__MACOSX")) for part in name.parts if part not in (".", "..")):
@@ -65,6 +71,22 @@ def _named(name: str, left_out: Counter[str]) -> Iterable[Path]:
         wanted = [pattern] if pattern else [f"*{ending}" for ending in _ON_THE_HUB]
         return _inside(download(dataset, wanted, kind="dataset"), left_out, wanted)
     raise UsageError(f"no file, no folder and no pattern that fits: {shown(name)}; check --input")
+
+
+def _reaches_into(named: Path, folder: Path) -> bool:
+    """Whether a folder lies in a named one, or a pattern fits the folder, one above it or a file that it may get."""
+    inner, outer = folder.expanduser().resolve(), named.resolve()
+    return inner.is_relative_to(outer) if named.exists() else _may_fit(outer.parts, inner.parts)
+
+
+def _may_fit(pattern: Sequence[str], parts: Sequence[str]) -> bool:
+    if not pattern:
+        return True
+    if not parts:
+        return any(fnmatch(name, pattern[-1]) for name in _WRITTEN)
+    if pattern[0] == "**":
+        return _may_fit(pattern[1:], parts) or _may_fit(pattern, parts[1:])
+    return fnmatch(parts[0], pattern[0]) and _may_fit(pattern[1:], parts[1:])
 
 
 def _inside(folder: Path, left_out: Counter[str], wanted: Sequence[str] = ("*",)) -> list[Path]:

@@ -34,8 +34,8 @@ class Chunk:
     def documents(self) -> Iterator[Document]:
         """Take the documents out again."""
         for line in self.data.splitlines():
-            name, sentences_known, *lines = json.loads(line)
-            yield Document(name, tuple(lines), sentences_known)
+            name, sentences_known, part, *lines = json.loads(line)
+            yield Document(name, tuple(lines), sentences_known, part)
 
 
 def in_chunks(documents: Iterable[Document], size: int) -> Iterator[Chunk]:
@@ -53,5 +53,5 @@ def in_chunks(documents: Iterable[Document], size: int) -> Iterator[Chunk]:
 
 
 def _line(document: Document) -> bytes:
-    values = [document.name, document.sentences_known, *document.lines]
+    values = [document.name, document.sentences_known, document.part, *document.lines]
     return json.dumps(values, ensure_ascii=False).encode() + b"\n"

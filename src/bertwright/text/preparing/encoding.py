@@ -54,10 +54,11 @@ class Encoder:
         The counts are `documents`, those that were `empty` and are not among them, `sentences`, `tokens`, `words`,
         `unknown` tokens, `segmented_words` (of a Chinese segmenter) and those `misaligned` with the pieces.
         """
-        names, texts, held = list[str](), list[str](), list[int]()
+        names, texts, held, later = list[str](), list[str](), list[int](), list[bool]()
         for document in documents:
             sentences = [part for sentence in sentences_of(document) for part in _parts(sentence)]
             names.append(document.name)
+            later.append(document.part > 1)
             texts += sentences
             held.append(len(sentences))
         ids, lengths = self.tokenizer.tokenize(texts)
@@ -70,6 +71,7 @@ class Encoder:
             sentences=_boundaries(lengths),
             documents=_boundaries(sentences_left),
             names=tuple(compress(names, sentences_left)),
+            continued=np.flatnonzero(np.fromiter(compress(later, sentences_left), bool)),
         )
         counts = {
             "documents": len(content.names),

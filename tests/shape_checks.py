@@ -12,6 +12,7 @@ from beartype import beartype
 from jaxtyping import AbstractArray, install_import_hook
 
 CHECKED = (
+    "bertwright.api.corpus",
     "bertwright.text",
     "bertwright.model",
     "bertwright.batches",

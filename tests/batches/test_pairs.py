@@ -38,7 +38,7 @@ def test_instances_fit(documents: Documents, objective: Objective):
 
 
 def test_half_of_the_pairs_follow_and_no_other_is_from_one_document(documents: Documents):
-    """A million pairs were drawn by hand: docs/results.md."""
+    """Eight thousand pairs, each with its label checked against the documents that it is from."""
     instances = made(documents, "mlm+nsp")
     found = draw(instances, 8_000)
     labels = np.array([instance.label for instance in found])

@@ -12,6 +12,7 @@ from small_run import Differing, Finetune, stop_after
 
 from bertwright.batches.order import BatchOrder, Rows, stream
 from bertwright.errors import SnapshotError
+from bertwright.files import read_json, write_json, write_manifest
 from bertwright.training import loop, run
 from bertwright.training.log import Window
 from bertwright.training.loop import Step
@@ -224,3 +225,21 @@ def test_best_weights_that_are_not_as_they_were_written_are_never_used(
     assert not (tmp_path / "out" / "config.json").exists()
     finetune(**IMPATIENT)
     assert differing(expected=impatient) == set()
+
+
+def test_a_snapshot_of_another_version_is_refused(finetune: Finetune, tmp_path: Path):
+    """Whole, but in another form: said so in one line, and left where it is."""
+    with stop_after(4):
+        finetune()
+    (folder,) = (tmp_path / "out" / "run" / "snapshots").iterdir()
+    state = read_json(folder / "state.json")
+    assert isinstance(state, dict)
+    del state["course"]
+    (folder / "manifest.json").unlink()
+    write_json(folder / "state.json", state)
+    write_manifest(folder, {"step": 4})
+    with pytest.raises(SnapshotError) as caught:
+        finetune()
+    assert str(caught.value) == (
+        f"{folder} was written by another version of bertwright: go on with that one, or start anew with --overwrite"
+    )

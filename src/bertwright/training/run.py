@@ -145,14 +145,12 @@ class Run(Generic[BatchT]):
         snapshot = snapshots.newest_whole(refused)
         if snapshot is None:
             return cls(training, evaluate, rhythm, folder, snapshots, Log(folder / LOG, tracker=tracker(0)))
-        state = snapshot.state()
-        standing = Standing(**state["standing"])
+        standing, window, course = _state_of(snapshot)
         training.model.load_state_dict(snapshot.tensors("model"))
         training.optimizer.load_state(snapshot.tensors("optimizer"), standing.step)
-        training.course.load_state(state["course"])
+        training.course.load_state(course)
         if standing.best_metrics:
             write_file(folder / BEST, snapshot.file(BEST))
-        window = Window(**state["window"])
         log = Log(folder / LOG, snapshot.file(LOG), window, tracker(standing.step))
         return cls(training, evaluate, rhythm, folder, snapshots, log, standing)
 
@@ -240,6 +238,22 @@ class Run(Generic[BatchT]):
                 "go on from the newest whole snapshot"
             )
         return data
+
+
+def _state_of(snapshot: Snapshot) -> tuple[Standing, Window, Mapping[str, Any]]:
+    """How the run stood, its log's window, and its course.
+
+    Raises:
+        SnapshotError: Another version of the package wrote it in another form.
+    """
+    state = snapshot.state()
+    try:
+        return Standing(**state["standing"]), Window(**state["window"]), state["course"]
+    except (KeyError, TypeError) as error:
+        raise SnapshotError(
+            f"{snapshot.folder} was written by another version of bertwright: go on with that one, or start anew with "
+            "--overwrite"
+        ) from error
 
 
 def _better(new: Mapping[str, float], old: Mapping[str, float], metric: str) -> bool:

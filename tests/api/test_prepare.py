@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import bertwright
+from bertwright import PrepareSettings
 from bertwright.api import preparing
 from bertwright.api.live_line import LiveLine
 from bertwright.api.preparing import Prepared
@@ -250,7 +251,7 @@ def test_changed_settings_are_named_with_both_values(prepare: Prepare, corpus: P
         prepare(segmenter="none", one_document_per_line=True)
     assert str(refused.value) == (
         f"{folder} holds shards that were made with other settings: one_document_per_line was False, now True; "
-        f"segmenter was jieba, now none; {corpus}/b.txt has other content now; vocab has other content now; "
+        f"segmenter was None, now none; {corpus}/b.txt has other content now; vocab has other content now; "
         f"{corpus}/c.txt has other content now; go on with the old ones, choose another --output-dir, or start "
         "anew with --overwrite"
     )
@@ -346,3 +347,19 @@ def test_the_command_line_calls_the_same(prepare: Prepare, corpus: Path, vocab: 
     manifest = json.loads((tmp_path / "typed" / "manifest.json").read_text())
     assert manifest["settings"]["input"] == [str(corpus)]
     shutil.rmtree(tmp_path / "typed")
+
+
+def test_without_jieba_characters_are_words(
+    prepare: Prepare, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """A corpus has a Chinese word somewhere: no reason to stop. Who asks for jieba is told that it is not there."""
+    monkeypatch.setattr("bertwright.api.preparing.jieba_is_installed", lambda: False)
+    found = prepare(quiet=False)
+    assert "jieba is not installed: each Chinese character will be a word of its own" in capsys.readouterr().err
+    assert ShardFolder.open(found.folder).manifest["segmenter"] == "none"
+
+
+def test_a_slash_at_the_end_of_a_folder_is_no_other_setting():
+    given: dict[str, object] = {"vocab": "v", "output_dir": "o"}
+    assert PrepareSettings.create({**given, "input": ("corpus/", "a.txt")}).input == ("corpus", "a.txt")
+    assert PrepareSettings.create({**given, "input": "/"}).input == ("/",)

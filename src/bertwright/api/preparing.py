@@ -38,7 +38,7 @@ from bertwright.settings import PrepareSettings
 from bertwright.text.complaints import place
 from bertwright.text.corpus.documents import Corpus
 from bertwright.text.corpus.duplicates import without_duplicates
-from bertwright.text.corpus.words import make_segmenter
+from bertwright.text.corpus.words import Segmenter, jieba_is_installed, make_segmenter
 from bertwright.text.preparing.encoding import Encoder
 from bertwright.text.preparing.shard_maker import Tally, make_shards
 from bertwright.text.preparing.workers import cores
@@ -85,7 +85,7 @@ def prepare(settings: PrepareSettings | None = None, /, **options: object) -> Pr
     folder = settings.output_dir
     _check_place(folder)
     tokenizer = WordPiece.from_folder(resolve_model(settings.vocab))
-    encoder = Encoder(tokenizer, make_segmenter(settings.segmenter))
+    encoder = Encoder(tokenizer, _segmenter(settings))
     corpus = open_raw_text(settings)
     make_folder(folder)
     with lock_folder(folder):
@@ -94,6 +94,20 @@ def prepare(settings: PrepareSettings | None = None, /, **options: object) -> Pr
         finally:
             if (folder / MANIFEST).exists():
                 (folder / LOCK).unlink()  # a finished folder holds nothing that two runs could differ in
+
+
+def _segmenter(settings: PrepareSettings) -> Segmenter | None:
+    """The one that was asked for; else jieba where it is installed: most corpora have a Chinese word somewhere."""
+    if settings.segmenter is not None:
+        return make_segmenter(settings.segmenter)
+    if jieba_is_installed():
+        return make_segmenter("jieba")
+    say(
+        "jieba is not installed: each Chinese character will be a word of its own, which matters to --mask-unit word "
+        "and span alone (pip install 'bertwright[zh]')",
+        quiet=settings.quiet,
+    )
+    return None
 
 
 def _check_place(folder: Path) -> None:

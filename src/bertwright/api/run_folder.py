@@ -83,8 +83,8 @@ class RunFolder:
             changed = _differences(before, settings) + _changed_files(self.run / _ORIGIN, origin)
         except BertwrightError as error:
             raise SnapshotError(
-                f"{self.run} does not tell what its run began with ({error}): choose another --output-dir, or start "
-                "anew with --overwrite"
+                f"{self.run} does not tell what its run began with ({str(error).partition(';')[0]}; it may be a run of "
+                "another verb): choose another --output-dir, or start anew with --overwrite"
             ) from error
         if changed:
             raise UsageError(

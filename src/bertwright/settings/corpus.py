@@ -28,12 +28,9 @@ class CorpusSettings(Settings):
     @field_validator("input", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
-        match value:
-            case str() | Path():
-                return (str(value),)
-            case list() | tuple():
-                return tuple(str(each) if isinstance(each, Path) else each for each in value)
-        return value
+        given = value if isinstance(value, list | tuple) else (value,)
+        # A shell completes a folder's name with a slash: the same input must stay the same setting.
+        return tuple(str(each).rstrip("/") or "/" if isinstance(each, str | Path) else each for each in given)
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -83,9 +80,9 @@ class PrepareSettings(CorpusSettings):
     """Folder of the vocabulary: a tokenizer or any BERT model; or a model's hub name."""
     output_dir: Annotated[Path, Free]
     """Folder for the shards."""
-    segmenter: str = "jieba"
-    """What says where Chinese words begin, for whole-word masking: jieba, a file with one word a line, or none (each
-    character is a word)."""
+    segmenter: str | None = None
+    """Chinese words: jieba, none (each character is a word), or a file with one word a line; when not given, jieba
+    where it is installed."""
     deduplicate: Literal["none", "exact", "near"] = "none"
     """Drop documents that came before: exact = but for case and white space, near = about four fifths alike or more."""
     processes: Annotated[Positive | None, Free] = None

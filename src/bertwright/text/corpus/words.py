@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -68,6 +69,11 @@ def make_segmenter(name: str) -> Segmenter | None:
         case "jieba":
             return Jieba()
     return WordList.read(Path(name))
+
+
+def jieba_is_installed() -> bool:
+    """Whether the library is there, without loading it."""
+    return find_spec("jieba") is not None
 
 
 def has_chinese(text: str) -> bool:

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -19,7 +18,7 @@ from bertwright.tasks.classification import label_order
 from bertwright.text.tables.table import Row
 from finetune_job import FinetuneJob, accuracy
 from job import Figures, Laps, Watch, answer
-from peer import Listener, arguments, best_flags
+from peer import Listener, Seen, arguments, best_flags
 
 Example = dict[str, Any]
 
@@ -32,12 +31,7 @@ def training(job: FinetuneJob) -> Figures:
     tokenizer = AutoTokenizer.from_pretrained(job.model)
     set_seed(job.seed)
     model = _model(job, num_labels=len(labels), id2label=dict(enumerate(labels)))
-    seen: list[tuple[Tensor, Tensor]] = []
-
-    def see(_model: nn.Module, _: tuple[()], inputs: dict[str, Tensor], output: Any) -> None:
-        seen.append((inputs["attention_mask"], output.loss.detach()))
-
-    model.register_forward_hook(see, with_kwargs=True)
+    seen = Seen(model)
     trainer = Trainer(
         model=model,
         args=arguments(job, **(_best_training(job) if job.side == "peer-best" else {})),
@@ -48,11 +42,7 @@ def training(job: FinetuneJob) -> Figures:
         callbacks=[Listener(watch)],
     )
     trainer.train()
-    return watch.figures(
-        losses=[loss.item() for _, loss in seen],
-        tokens=[int(mask.sum()) for mask, _ in seen],
-        examples=[len(mask) for mask, _ in seen],
-    )
+    return seen.figures(watch)
 
 
 def prediction(job: FinetuneJob) -> Figures:

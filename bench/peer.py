@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from torch import Tensor, nn
 from transformers import TrainerCallback, TrainingArguments
 
-from job import Job, Watch
+from job import Figures, Job, Watch
 
 
 class Listener(TrainerCallback):
@@ -20,6 +21,25 @@ class Listener(TrainerCallback):
     def on_step_end(self, *_: object, **__: object) -> None:
         """A step is done."""
         self.watch.step_ends()
+
+
+class Seen:
+    """What the model was given and what came of it, batch by batch."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._batches: list[tuple[Tensor, Tensor]] = []
+        model.register_forward_hook(self._see, with_kwargs=True)
+
+    def _see(self, _model: nn.Module, _: tuple[()], inputs: dict[str, Tensor], output: Any) -> None:
+        self._batches.append((inputs["attention_mask"], output.loss.detach()))
+
+    def figures(self, watch: Watch) -> Figures:
+        """The watch's figures; tokens are those of the texts, never padding."""
+        return watch.figures(
+            losses=[loss.item() for _, loss in self._batches],
+            tokens=[int(mask.sum()) for mask, _ in self._batches],
+            examples=[len(mask) for mask, _ in self._batches],
+        )
 
 
 def arguments(job: Job, **flags: Any) -> TrainingArguments:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
 from transformers import (
     AutoModelForMaskedLM,
     AutoTokenizer,
@@ -17,7 +16,7 @@ from transformers import (
 
 from bertwright.text.shards import TOKENIZER, ShardFolder
 from job import Figures, Watch, answer
-from peer import Listener, arguments, best_flags
+from peer import Listener, Seen, arguments, best_flags
 from pretrain_job import PretrainJob
 
 
@@ -56,12 +55,7 @@ def pretraining(job: PretrainJob) -> Figures:
     attention = {"attn_implementation": job.peer_attention} if best else {}
     kind: Any = AutoModelForMaskedLM
     model = kind.from_config(BertConfig.from_json_file(job.config), **attention)
-    seen: list[tuple[Tensor, Tensor]] = []
-
-    def see(_model: nn.Module, _: tuple[()], inputs: dict[str, Tensor], output: Any) -> None:
-        seen.append((inputs["attention_mask"], output.loss.detach()))
-
-    model.register_forward_hook(see, with_kwargs=True)
+    seen = Seen(model)
     trainer: Any = Trainer(
         model=model,
         args=arguments(job, **(best_flags(job) if best else {})),
@@ -71,11 +65,7 @@ def pretraining(job: PretrainJob) -> Figures:
         callbacks=[Listener(watch)],
     )
     trainer.train()
-    return watch.figures(
-        losses=[loss.item() for _, loss in seen],
-        tokens=[int(mask.sum()) for mask, _ in seen],
-        examples=[len(mask) for mask, _ in seen],
-    )
+    return seen.figures(watch)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import torch
 from small import QUICK, Finetune, rows, write_bert, write_csv
 
 import bertwright
-from bertwright.api.finetuning import Finetuned
+from bertwright.api.training_run import Trained
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -33,7 +33,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finetune(inputs: Path, tmp_path: Path) -> Finetune:
     """A few steps on the small tables, with the output in `tmp_path / "out"`; takes settings to change."""
 
-    def run(**changed: object) -> Finetuned:
+    def run(**changed: object) -> Trained:
         given: dict[str, object] = {
             "model": str(inputs / "model"),
             "train": inputs / "train.csv",
@@ -47,7 +47,7 @@ def finetune(inputs: Path, tmp_path: Path) -> Finetune:
 
 
 @pytest.fixture(scope="session")
-def tuned(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Finetuned:
+def tuned(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A model of three labels with its test figures."""
     files = {"train": inputs / "train.csv", "validation": inputs / "dev.csv", "test": inputs / "test.csv"}
     output = tmp_path_factory.mktemp("tuned") / "out"

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 
-from bertwright.api.finetuning import Finetuned
+from bertwright.api.training_run import Trained
 from bertwright.model.config import BertConfig
 from bertwright.model.encoder import initialise
 from bertwright.model.folder import write_model_folder
 from bertwright.model.heads import SequenceClassifier
 from bertwright.text.wordpiece import WordPiece
 
-Finetune = Callable[..., Finetuned]
+Finetune = Callable[..., Trained]
 """What the fixture `finetune` gives."""
 
 WORDS = {

@@ -9,7 +9,7 @@ from sklearn import metrics as sklearn
 from small import Finetune, json_lines, rows, write_csv
 
 import bertwright
-from bertwright.api.finetuning import Finetuned
+from bertwright.api.training_run import Trained
 from bertwright.errors import BertwrightError, DataError, ModelFolderError, UsageError
 
 EXACT = {"precision": "fp32", "device": "cpu"}
@@ -35,7 +35,7 @@ def assert_as_scikit_learn(figures: dict[str, float], predictions: Path, positiv
 
 
 def test_the_figures_are_those_of_the_run_and_of_scikit_learn(
-    tuned: Finetuned, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tuned: Trained, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     measured = bertwright.evaluate(
         model=str(tuned.folder), test=inputs / "test.csv", output_dir=tmp_path / "a" / "b", **EXACT
@@ -81,7 +81,7 @@ def test_two_labels_have_a_positive_one(wanted: str | None, positive: str, finet
 
 
 def test_a_long_file_is_measured_window_by_window(
-    tuned: Finetuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tuned: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     test = write_csv(tmp_path / "test.csv", rows(70, seed=4))
     whole = bertwright.evaluate(model=str(tuned.folder), test=test, **EXACT)
@@ -92,7 +92,7 @@ def test_a_long_file_is_measured_window_by_window(
     assert [line["line"] for line in json_lines(tmp_path / "out" / "predictions.test.jsonl")] == list(range(2, 72))
 
 
-def test_bad_rows_and_cut_texts_are_told(tuned: Finetuned, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_rows_and_cut_texts_are_told(tuned: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     test = tmp_path / "test.csv"
     test.write_text("text,label\na cat,animal\n,plant\n" + "the oak " * 20 + ",plant\n")
     with pytest.raises(DataError, match=r"test.csv:3: empty text in ',plant'; correct them, or go on without"):
@@ -128,7 +128,7 @@ def test_bad_rows_and_cut_texts_are_told(tuned: Finetuned, tmp_path: Path, capsy
     ],
     ids=str,
 )
-def test_what_is_wrong_is_one_line(changed: dict[str, object], message: str, tuned: Finetuned, tmp_path: Path) -> None:
+def test_what_is_wrong_is_one_line(changed: dict[str, object], message: str, tuned: Trained, tmp_path: Path) -> None:
     write_csv(tmp_path / "test.csv", rows(3))
     (tmp_path / "unseen.csv").write_text("text,label\na cat,animal\na roof,house\n")
     given = {
@@ -150,7 +150,7 @@ def test_a_model_that_was_not_fine_tuned_is_refused(inputs: Path, tmp_path: Path
         bertwright.load(bare)
 
 
-def test_a_settings_object_can_be_changed_by_keywords(tuned: Finetuned, inputs: Path, tmp_path: Path) -> None:
+def test_a_settings_object_can_be_changed_by_keywords(tuned: Trained, inputs: Path, tmp_path: Path) -> None:
     settings = bertwright.EvaluateSettings(model=str(tuned.folder), test=inputs / "none.csv", **EXACT)
     assert bertwright.evaluate(settings, test=inputs / "test.csv").metrics == tuned.metrics["test"]
     with pytest.raises(UsageError, match="no such file"):

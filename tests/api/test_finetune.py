@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from small import VOCABULARY, Finetune, json_lines, log_of, rows, write_csv
 
 import bertwright
-from bertwright.api.finetuning import Finetuned
+from bertwright.api.training_run import Trained
 from bertwright.errors import BertwrightError, UsageError
 from bertwright.model.config import BertConfig
 
@@ -203,7 +203,7 @@ def test_early_stopping_waits_for_its_patience(finetune: Finetune, tmp_path: Pat
 # ---- what it writes
 
 
-def test_the_folder_holds_all_that_is_promised(tuned: Finetuned) -> None:
+def test_the_folder_holds_all_that_is_promised(tuned: Trained) -> None:
     folder = tuned.folder
     names = {path.name for path in folder.iterdir()}
     assert names == {
@@ -221,7 +221,7 @@ def test_the_folder_holds_all_that_is_promised(tuned: Finetuned) -> None:
     assert json.loads((folder / "tokenizer_config.json").read_text())["model_max_length"] == 16
 
 
-def test_the_metrics_are_in_the_file_the_card_and_the_answer(tuned: Finetuned) -> None:
+def test_the_metrics_are_in_the_file_the_card_and_the_answer(tuned: Trained) -> None:
     written = json.loads((tuned.folder / "run" / "metrics.json").read_text())
     assert {name: written[name] for name in ("validation", "test")} == tuned.metrics
     evaluations = [line for line in log_of(tuned.folder) if "split" in line]
@@ -233,7 +233,7 @@ def test_the_metrics_are_in_the_file_the_card_and_the_answer(tuned: Finetuned) -
     assert "3 labels: `animal`, `plant`, `tool`" in card
 
 
-def test_settings_of_the_run_run_it_again(tuned: Finetuned, tmp_path: Path) -> None:
+def test_settings_of_the_run_run_it_again(tuned: Trained, tmp_path: Path) -> None:
     settings = bertwright.FinetuneSettings.from_file(
         tuned.folder / "run" / "settings.yaml", {"output_dir": tmp_path / "again"}
     )
@@ -284,7 +284,7 @@ def test_quiet_says_the_result_alone(finetune: Finetune, inputs: Path, capsys: p
 
 
 def test_the_same_labels_keep_the_classifier(
-    tuned: Finetuned, finetune: Finetune, capsys: pytest.CaptureFixture[str]
+    tuned: Trained, finetune: Finetune, capsys: pytest.CaptureFixture[str]
 ) -> None:
     again = finetune(model=str(tuned.folder), max_steps=1, learning_rate=1e-9)
     assert "newly initialised" not in capsys.readouterr().err
@@ -302,7 +302,7 @@ def test_the_same_labels_keep_the_classifier(
 def test_other_labels_get_a_new_classifier_in_one_calm_line(
     kinds: tuple[str, ...],
     why: str,
-    tuned: Finetuned,
+    tuned: Trained,
     finetune: Finetune,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -436,7 +436,7 @@ def test_a_folder_with_something_else_in_it_is_left_alone(finetune: Finetune, tm
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
 
 
-def test_the_model_cannot_be_written_over_itself(finetune: Finetune, tuned: Finetuned) -> None:
+def test_the_model_cannot_be_written_over_itself(finetune: Finetune, tuned: Trained) -> None:
     with pytest.raises(UsageError, match=r"is the folder of --model: choose another one$"):
         finetune(model=str(tuned.folder), output_dir=tuned.folder, overwrite=True)
 

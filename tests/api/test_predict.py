@@ -12,7 +12,7 @@ import pytest
 from small import json_lines, rows, write_csv
 
 import bertwright
-from bertwright.api.finetuning import Finetuned
+from bertwright.api.training_run import Trained
 from bertwright.errors import BertwrightError, DataError, UsageError
 
 EXACT = {"precision": "fp32", "device": "cpu", "quiet": True}
@@ -30,7 +30,7 @@ ODD = [
 ]
 
 
-def predicted(tuned: Finetuned, source: Path, tmp_path: Path, **changed: Any) -> list[dict[str, Any]]:
+def predicted(tuned: Trained, source: Path, tmp_path: Path, **changed: Any) -> list[dict[str, Any]]:
     output = tmp_path / "predictions.jsonl"
     given = {"model": str(tuned.folder), "input": str(source), "output": str(output), **EXACT}
     answer = bertwright.predict(**given | changed)
@@ -40,7 +40,7 @@ def predicted(tuned: Finetuned, source: Path, tmp_path: Path, **changed: Any) ->
     return lines
 
 
-def test_each_text_has_its_line_in_order_and_as_in_memory(tuned: Finetuned, tmp_path: Path) -> None:
+def test_each_text_has_its_line_in_order_and_as_in_memory(tuned: Trained, tmp_path: Path) -> None:
     source = tmp_path / "texts.jsonl"
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in ODD))
     lines = predicted(tuned, source, tmp_path)
@@ -55,14 +55,14 @@ def test_each_text_has_its_line_in_order_and_as_in_memory(tuned: Finetuned, tmp_
     assert [prediction.to_dict() for prediction in predictor.predict(ODD)] == lines
 
 
-def test_special_tokens_that_somebody_typed_are_plain_text(tuned: Finetuned) -> None:
+def test_special_tokens_that_somebody_typed_are_plain_text(tuned: Trained) -> None:
     predictor = bertwright.load(tuned.folder, precision="fp32", device="cpu")
     typed, marked, bracketed = predictor.predict(["a [SEP] cat", "a zzz cat", "a [ sep ] cat"])
     assert typed.scores == pytest.approx(bracketed.scores, abs=1e-6)
     assert typed.scores != pytest.approx(marked.scores, abs=1e-6)
 
 
-def test_one_text_may_be_given_without_a_list(tuned: Finetuned) -> None:
+def test_one_text_may_be_given_without_a_list(tuned: Trained) -> None:
     predictor = bertwright.load(str(tuned.folder), precision="fp32", device="cpu")
     (alone,) = predictor.predict("the cat")
     assert alone.scores == pytest.approx(predictor.predict(["oak", "the cat"])[1].scores, abs=1e-5)
@@ -76,7 +76,7 @@ def test_one_text_may_be_given_without_a_list(tuned: Finetuned) -> None:
 
 @pytest.mark.parametrize("batch_tokens", [1, 37, 100_000])
 def test_how_many_are_computed_at_a_time_changes_nothing(
-    batch_tokens: int, tuned: Finetuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    batch_tokens: int, tuned: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = tmp_path / "texts.txt"
     source.write_text("\n".join(row["text"] for row in rows(60, seed=9)) + "\n")
@@ -88,7 +88,7 @@ def test_how_many_are_computed_at_a_time_changes_nothing(
         assert one["scores"] == pytest.approx(other["scores"], abs=1e-5)
 
 
-def test_pairs_and_files_without_a_header(tuned: Finetuned, tmp_path: Path) -> None:
+def test_pairs_and_files_without_a_header(tuned: Trained, tmp_path: Path) -> None:
     source = tmp_path / "pairs.tsv"
     source.write_text("1\tthe cat\tan old saw\n2\toak\tfern\n")
     lines = predicted(tuned, source, tmp_path, columns=("_", "one", "two"), text_column="one", text_pair_column="two")
@@ -97,12 +97,12 @@ def test_pairs_and_files_without_a_header(tuned: Finetuned, tmp_path: Path) -> N
     assert predictor.predict(["the cat", "oak"], ["an old saw", "fern"])[0].scores == lines[0]["scores"]
 
 
-def test_labels_in_the_file_are_not_needed_and_not_read(tuned: Finetuned, tmp_path: Path) -> None:
+def test_labels_in_the_file_are_not_needed_and_not_read(tuned: Trained, tmp_path: Path) -> None:
     source = write_csv(tmp_path / "labelled.csv", [row | {"label": "what"} for row in rows(5)])
     assert [line["text"] for line in predicted(tuned, source, tmp_path)] == [row["text"] for row in rows(5)]
 
 
-def test_standard_input_and_output(tuned: Finetuned) -> None:
+def test_standard_input_and_output(tuned: Trained) -> None:
     """A process of its own, on a terminal that speaks ASCII alone: JSON is JSON there, too."""
     command = [sys.executable, "-m", "bertwright", "predict", "--model", str(tuned.folder), "--input", "-"]
     command += ["--precision", "fp32"]
@@ -115,7 +115,7 @@ def test_standard_input_and_output(tuned: Finetuned) -> None:
 
 
 def test_standard_input_of_json_lines(
-    tuned: Finetuned, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tuned: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = '{"text": "the cat\\nand dog"}\n{"text": "猫"}\n'.encode()
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
@@ -135,7 +135,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is in kilobytes on Linux")
-def test_memory_does_not_grow_with_the_number_of_rows(tuned: Finetuned, tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_number_of_rows(tuned: Trained, tmp_path: Path) -> None:
     peaks = {}
     for count in (5_000, 50_000):
         source = tmp_path / f"{count}.txt"
@@ -156,7 +156,7 @@ def test_memory_does_not_grow_with_the_number_of_rows(tuned: Finetuned, tmp_path
 # ---- what goes wrong
 
 
-def test_an_error_in_the_middle_leaves_no_file_and_an_old_one_as_it_was(tuned: Finetuned, tmp_path: Path) -> None:
+def test_an_error_in_the_middle_leaves_no_file_and_an_old_one_as_it_was(tuned: Trained, tmp_path: Path) -> None:
     source = tmp_path / "texts.jsonl"
     source.write_text('{"text": "the cat"}\n{"txt": "the dog"}\n')
     with pytest.raises(DataError, match=r"texts.jsonl:2: no key 'text' in .*--skip-bad-rows$"):
@@ -169,7 +169,7 @@ def test_an_error_in_the_middle_leaves_no_file_and_an_old_one_as_it_was(tuned: F
 
 
 def test_bad_rows_are_skipped_counted_and_kept(
-    tuned: Finetuned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tuned: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = tmp_path / "texts.jsonl"
     source.write_text('{"text": "the cat"}\n{"txt": "the dog"}\n{"text": "oak"}\n')
@@ -181,7 +181,7 @@ def test_bad_rows_are_skipped_counted_and_kept(
     assert [line["line"] for line in json_lines(quarantine)] == [2]
 
 
-def test_cut_texts_are_told(tuned: Finetuned, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cut_texts_are_told(tuned: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = tmp_path / "texts.txt"
     source.write_text("old " * 14 + "\n" + "old " * 15 + "\n")
     assert [line["truncated"] for line in predicted(tuned, source, tmp_path)] == [False, True]
@@ -204,7 +204,7 @@ def test_cut_texts_are_told(tuned: Finetuned, tmp_path: Path, capsys: pytest.Cap
     ids=str,
 )
 def test_what_is_wrong_is_one_line(
-    changed: dict[str, Any], content: bytes, message: str, tuned: Finetuned, tmp_path: Path
+    changed: dict[str, Any], content: bytes, message: str, tuned: Trained, tmp_path: Path
 ) -> None:
     (tmp_path / "texts.txt").write_bytes(content)
     given = {name: str(tmp_path / value) if name in ("input", "output") else value for name, value in changed.items()}

@@ -13,7 +13,7 @@ import torch
 import bertwright
 import small_corpus
 import tiny  # noqa: F401 - one thread
-from bertwright.api.pretraining import Pretrained
+from bertwright.api.training_run import Trained
 from bertwright.errors import BertwrightError, DataError, UsageError
 from bertwright.files import read_json
 from bertwright.text.wordpiece import WordPiece
@@ -39,7 +39,7 @@ CONFIG = {
     "intermediate_size": 37,
     "max_position_embeddings": 50,
 }
-Pretrain = Callable[..., Pretrained]
+Pretrain = Callable[..., Trained]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pretrain(shards: Path, tmp_path: Path) -> Pretrain:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
 
-    def run(**changed: Any) -> Pretrained:
+    def run(**changed: Any) -> Trained:
         settings = {"model": str(tmp_path / "config.json"), "shards": shards, "output_dir": tmp_path / "out"}
         return bertwright.pretrain(**{**settings, **QUICK, **changed})
 

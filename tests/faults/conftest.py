@@ -12,7 +12,7 @@ import pytest
 import small_run
 from small_run import HELD, Differing, Finetune, stop_after
 
-from bertwright.api.finetuning import Finetuned
+from bertwright.api.training_run import Trained
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def undisturbed(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
 def finetune(inputs: Path, tmp_path: Path) -> Finetune:
     """The small run in this process, with its output in `tmp_path / "out"`; takes settings to change."""
 
-    def run(**changed: object) -> Finetuned:
+    def run(**changed: object) -> Trained:
         return small_run.finetune(inputs, tmp_path / "out", **changed)
 
     return run

@@ -12,7 +12,7 @@ from small_run import plainly, untimed_log, words_of
 
 import bertwright
 import small_corpus
-from bertwright.api.pretraining import Pretrained
+from bertwright.api.training_run import Trained
 from bertwright.files import read_json, sha256_file
 
 STEPS = 12
@@ -69,7 +69,7 @@ def command(inputs: Path, output: Path, **changed: object) -> list[str]:
     return [sys.executable, "-m", "bertwright", *words_of("pretrain", options(inputs, output, **changed))]
 
 
-def pretrain(inputs: Path, output: Path, **changed: object) -> Pretrained:
+def pretrain(inputs: Path, output: Path, **changed: object) -> Trained:
     """The run in this process."""
     with plainly():
         return bertwright.pretrain(**options(inputs, output, **changed))

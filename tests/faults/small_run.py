@@ -18,7 +18,7 @@ import jaxtyping
 import torch
 
 import bertwright
-from bertwright.api.finetuning import Finetuned
+from bertwright.api.training_run import Trained
 from bertwright.cli import main
 from bertwright.files import read_json, sha256_file
 from bertwright.model.config import BertConfig
@@ -37,7 +37,7 @@ WORDS = {
 FILLERS = ["the", "a", "old", "new", "good", "bad", "big", "of", "and", "in"]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 # What the fixtures of these names give.
-Finetune = Callable[..., Finetuned]
+Finetune = Callable[..., Trained]
 Differing = Callable[..., set[str]]
 
 STEPS = 15  # 3 epochs of 37 texts in batches of 8
@@ -148,7 +148,7 @@ def plainly() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def finetune(inputs: Path, output: Path, **changed: object) -> Finetuned:
+def finetune(inputs: Path, output: Path, **changed: object) -> Trained:
     """The run in this process."""
     with plainly():
         return bertwright.finetune(**options(inputs, output, **changed))

@@ -11,7 +11,7 @@ import small_pretraining
 from small_run import stop_after
 from soak import soak
 
-from bertwright.api.pretraining import Pretrained
+from bertwright.api.training_run import Trained
 from bertwright.batches import draws
 from bertwright.errors import UsageError
 from bertwright.tasks import pretraining
@@ -62,7 +62,7 @@ def test_threads_change_nothing(inputs: Path, expected: dict[str, Any], tmp_path
 def test_a_finished_run_is_not_repeated(inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     first = small_pretraining.pretrain(inputs, tmp_path / "out")
     again = small_pretraining.pretrain(inputs, tmp_path / "out")
-    assert again == Pretrained(first.folder, first.metrics, first.best_step)
+    assert again == Trained(first.folder, first.metrics, first.best_step)
     assert "is finished already: nothing to do" in capsys.readouterr().err
 
 

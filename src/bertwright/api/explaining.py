@@ -192,7 +192,7 @@ def _batch(batches: list[Any]) -> Iterator[str]:
 def _guesses(computed: _Computed, tokenizer: WordPiece) -> Iterator[str]:
     """The likeliest tokens for the first masks, and how likely the right one was."""
     batch = computed.batches[0]
-    mine = int((batch.masked_sequences == 0).sum())
+    mine = int((batch.masked_positions < batch.tokens.cu_seqlens[1]).sum())
     for logits, label in zip(computed.outputs["cls.predictions"][:mine][:_GUESSES], batch.masked_labels, strict=False):
         chances = logits.float().softmax(0)
         best = chances.topk(_GUESSES)

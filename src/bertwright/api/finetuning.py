@@ -1,6 +1,5 @@
 """`finetune`: a labelled file and a BERT in; a tested model folder, and `run/` with how it came about, out."""
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from bertwright.api.explaining import explain_finetuning
 from bertwright.api.labelled_sets import LabelledSets, check_files, given_files, quarantine_file
 from bertwright.api.run_folder import RunFolder, file_origin
 from bertwright.api.starting_point import StartingPoint
-from bertwright.api.training_run import certify, finished_before, follow, say_metrics
+from bertwright.api.training_run import Trained, certify, finished_before, follow, say_metrics
 from bertwright.batches.loader import Loader
 from bertwright.batches.order import BatchOrder
 from bertwright.errors import UsageError
@@ -34,25 +33,7 @@ from bertwright.training.snapshot import Snapshots
 from bertwright.training.trackers import open_trackers
 
 
-@dataclass(frozen=True, slots=True)
-class Finetuned:
-    """What `finetune` did.
-
-    Attributes:
-        folder: The model folder.
-        metrics: `{"validation": {...}, "test": {...}}` of the best model; empty when stopped before the end.
-        best_step: The optimizer step that the model is from.
-        stopped_by: Name of the signal that ended the run early; the same command goes on from its snapshot.
-    """
-
-    folder: Path
-    metrics: dict[str, dict[str, float]]
-    best_step: int
-    stopped_by: str | None = None
-    exit_code: int = 0
-
-
-def finetune(settings: FinetuneSettings | None = None, /, **options: object) -> Finetuned:
+def finetune(settings: FinetuneSettings | None = None, /, **options: object) -> Trained:
     """Fine-tune a BERT on a labelled file.
 
     Running it again with the same settings goes on from the newest whole snapshot; a finished run is not repeated.
@@ -84,7 +65,7 @@ class _Finetuning:
         self.settings, self.compute, self.folder = settings, compute, folder
         self.say = partial(say, quiet=settings.quiet)
 
-    def result(self) -> Finetuned:
+    def result(self) -> Trained:
         """Go on, start, or tell that all is done."""
         if self.settings.overwrite:
             self.folder.clear()
@@ -92,7 +73,7 @@ class _Finetuning:
         origins = {role: file_origin(path) for role, path in given_files(self.settings).items()}
         self.folder.begin(self.settings, {"model": start.origin(), **origins})
         if self.folder.finished:
-            return Finetuned(self.folder.output, *finished_before(self.folder))
+            return Trained(self.folder.output, *finished_before(self.folder))
         self.folder.remove_leftovers()
         self._check_fit(start.config)
         sets = LabelledSets.read(self.settings, self.folder.run)
@@ -106,7 +87,7 @@ class _Finetuning:
             explain_finetuning(run, config, sets.train, start.tokenizer)
         signal = follow(run, metric=self.settings.best_metric, quiet=self.settings.quiet)
         if signal is not None:
-            return Finetuned(self.folder.output, {}, run.standing.best_step, signal.name, exit_code=128 + signal)
+            return Trained(self.folder.output, {}, run.standing.best_step, signal.name, exit_code=128 + signal)
         run.load_best()
         return self._publish(run, model, config, start)
 
@@ -166,7 +147,7 @@ class _Finetuning:
 
     def _publish(
         self, run: Run[LabelledBatch], model: SequenceClassifier, config: BertConfig, start: StartingPoint
-    ) -> Finetuned:
+    ) -> Trained:
         """Write the model folder, test it as any user of it would, and mark the run as finished."""
         output, settings = self.folder.output, self.settings
         tokenizer = start.tokenizer.with_max_length(settings.max_length)
@@ -183,7 +164,7 @@ class _Finetuning:
         certify(self.folder, run.standing.best_step, self.compute)
         say_metrics(metrics)
         say(f"model of step {run.standing.best_step} written to {output}")
-        return Finetuned(output, metrics, run.standing.best_step)
+        return Trained(output, metrics, run.standing.best_step)
 
     def _test(self, output: Path) -> Measured:
         assert self.settings.test is not None

@@ -2,9 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from bertwright.api.common import say, settled
@@ -14,7 +12,7 @@ from bertwright.api.pretraining_wiring import METRIC, Setup
 from bertwright.api.resume_check import verify_resume
 from bertwright.api.run_folder import RunFolder
 from bertwright.api.starting_point import StartingPoint
-from bertwright.api.training_run import certify, finished_before, follow, say_metrics
+from bertwright.api.training_run import Trained, certify, finished_before, follow, say_metrics
 from bertwright.evaluation.card import pretraining_card
 from bertwright.files import lock_folder, write_file, write_json
 from bertwright.model.config import BertConfig
@@ -26,25 +24,7 @@ from bertwright.training.device import Compute, keep_freed_memory
 from bertwright.training.run import Run
 
 
-@dataclass(frozen=True, slots=True)
-class Pretrained:
-    """What `pretrain` did.
-
-    Attributes:
-        folder: The model folder; the best by held-out loss. `last/` inside it has the last, where it is another.
-        metrics: `{"validation": {...}}`: figures of the held-out documents; empty when stopped before the end.
-        best_step: The optimizer step that the model is from.
-        stopped_by: Name of the signal that ended the run early; the same command goes on from its snapshot.
-    """
-
-    folder: Path
-    metrics: dict[str, dict[str, float]]
-    best_step: int
-    stopped_by: str | None = None
-    exit_code: int = 0
-
-
-def pretrain(settings: PretrainSettings | None = None, /, **options: object) -> Pretrained:
+def pretrain(settings: PretrainSettings | None = None, /, **options: object) -> Trained:
     """Pre-train a BERT on a shard folder.
 
     Running it again with the same settings goes on from the newest whole snapshot; a finished run is not repeated.
@@ -69,7 +49,7 @@ def pretrain(settings: PretrainSettings | None = None, /, **options: object) -> 
         return _pretrain(settings, compute, folder)
 
 
-def _pretrain(settings: PretrainSettings, compute: Compute, folder: RunFolder) -> Pretrained:
+def _pretrain(settings: PretrainSettings, compute: Compute, folder: RunFolder) -> Trained:
     tell = partial(say, quiet=settings.quiet)
     if settings.overwrite:
         folder.clear()
@@ -78,7 +58,7 @@ def _pretrain(settings: PretrainSettings, compute: Compute, folder: RunFolder) -
     shards = {"path": str(settings.shards), "sha256": corpus.shards.fingerprint}
     folder.begin(settings, {"model": start.origin(), "shards": shards})
     if folder.finished:
-        return Pretrained(folder.output, *finished_before(folder))
+        return Trained(folder.output, *finished_before(folder))
     folder.remove_leftovers()
     tell(corpus.describe())
     run, config, notice = setup.wire(folder)
@@ -91,21 +71,21 @@ def _pretrain(settings: PretrainSettings, compute: Compute, folder: RunFolder) -
     signal = follow(run, plateau, curves, metric=METRIC, quiet=settings.quiet)
     curves.draw()
     if signal is not None:
-        return Pretrained(folder.output, {}, run.standing.best_step, signal.name, exit_code=128 + signal)
+        return Trained(folder.output, {}, run.standing.best_step, signal.name, exit_code=128 + signal)
     metrics, step = _publish(settings, folder, run, config, start)
     certify(folder, step, compute)
     say_metrics(metrics)
     say(f"model of step {step} written to {folder.output}")
-    return Pretrained(folder.output, metrics, step)
+    return Trained(folder.output, metrics, step)
 
 
-def _verified(settings: PretrainSettings, compute: Compute) -> Pretrained:
+def _verified(settings: PretrainSettings, compute: Compute) -> Trained:
     """Check that a run that was interrupted is the run that was not."""
     assert settings.verify_resume is not None
     keep_freed_memory()
     found = verify_resume(Setup.of(settings, compute), settings.verify_resume)
     say(found.describe())
-    return Pretrained(settings.output_dir, {}, 0, exit_code=0 if found.equal else 1)
+    return Trained(settings.output_dir, {}, 0, exit_code=0 if found.equal else 1)
 
 
 def _plan(settings: PretrainSettings, run: Run[PretrainingBatch], config: BertConfig, compute: Compute) -> str:

@@ -3,6 +3,8 @@
 import platform
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
 from signal import Signals
 from typing import Any
 
@@ -17,6 +19,26 @@ from bertwright.training.device import Compute
 from bertwright.training.progress import watching
 from bertwright.training.run import Run, Watcher, Watchers
 from bertwright.training.signals import stop_wishes
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training verb did.
+
+    Attributes:
+        folder: The model folder.
+        metrics: Figures of the best model by split: `validation` (of `pretrain`: the held-out documents), and `test`
+            where a test file was given; empty when stopped before the end.
+        best_step: The optimizer step that the model is from.
+        stopped_by: Name of the signal that ended the run early; the same command goes on from its snapshot.
+    """
+
+    folder: Path
+    metrics: dict[str, dict[str, float]]
+    best_step: int
+    stopped_by: str | None = None
+    exit_code: int = 0
+
 
 MODEL_FILES = ("config.json", "model.safetensors", "vocab.txt", "tokenizer.json")
 

@@ -5,25 +5,32 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from jaxtyping import Int, Integer
 from numpy.typing import NDArray
 
 from bertwright.model.flat import FlatTokens
-from bertwright.text.wordpiece import Encoded
+from bertwright.text.wordpiece import Encoded, ranges
+
+
+def flat_tokens(
+    ids: Int[np.ndarray, " T"], segments: Integer[np.ndarray, " T"], lengths: Int[np.ndarray, " B"]
+) -> FlatTokens:
+    """Tokens of B sequences that lie end to end already, as tensors with their boundaries."""
+    cu_seqlens = np.concatenate([[0], np.cumsum(lengths)])
+    return FlatTokens(
+        ids=torch.from_numpy(ids.astype(np.int64, copy=False)),
+        segments=torch.from_numpy(segments.astype(np.int64, copy=False)),
+        positions=torch.from_numpy(ranges(np.zeros_like(lengths), lengths)),
+        cu_seqlens=torch.from_numpy(cu_seqlens.astype(np.int32)),
+        max_seqlen=int(lengths.max()),
+    )
 
 
 def collate(encoded: Encoded, rows: NDArray[np.integer[Any]]) -> FlatTokens:
     """The sequences at `rows` of `encoded`, laid end to end in that order."""
     lengths = encoded.lengths[rows]
-    cu_seqlens = np.concatenate([[0], np.cumsum(lengths)])
-    positions = np.arange(cu_seqlens[-1]) - np.repeat(cu_seqlens[:-1], lengths)
-    source = positions + np.repeat(encoded.cu_seqlens[rows], lengths)
-    return FlatTokens(
-        ids=torch.from_numpy(encoded.ids[source].astype(np.int64)),
-        segments=torch.from_numpy(encoded.segments[source].astype(np.int64)),
-        positions=torch.from_numpy(positions),
-        cu_seqlens=torch.from_numpy(cu_seqlens.astype(np.int32)),
-        max_seqlen=int(lengths.max()),
-    )
+    source = ranges(encoded.cu_seqlens[rows], lengths)
+    return flat_tokens(encoded.ids[source], encoded.segments[source], lengths)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from bertwright.batches.draws import below, bits, uniform
-from bertwright.text.wordpiece import WordPiece
+from bertwright.text.wordpiece import WordPiece, ranges
 
 Unit = Literal["token", "word", "span"]
 
@@ -57,9 +57,8 @@ class Places:
     def of(cls, lengths: Int64[np.ndarray, " B"], *key: int | np.ndarray) -> "Places":
         """The places of sequences of these lengths; `key` (numbers, or one for each sequence) decides all draws."""
         sequence = np.repeat(np.arange(len(lengths)), lengths)
-        starts = np.cumsum(lengths) - lengths
         keys = np.broadcast_to(bits(*key), lengths.shape)
-        return cls(sequence, keys[sequence], np.arange(len(sequence)) - starts[sequence])
+        return cls(sequence, keys[sequence], ranges(np.zeros_like(lengths), lengths))
 
     def take(self, chosen: np.ndarray) -> "Places":
         """The places of some of the tokens."""

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from bertwright.batches.batch import collate
 from bertwright.batches.order import token_batches
-from bertwright.errors import DataError, ModelFolderError, UsageError
+from bertwright.errors import DataError, ModelFolderError
 from bertwright.evaluation.inference import windows
 from bertwright.model.folder import ModelFolder
 from bertwright.model.heads import PreTraining
+from bertwright.serving.inputs import longest, rows_of
 from bertwright.text.complaints import shown
 from bertwright.text.tables.table import Row
 from bertwright.text.wordpiece import Encoded
@@ -84,9 +85,7 @@ class MaskedPredictor:
         self.compute, self.batch_tokens = compute, batch_tokens
         self.config, self.tokenizer = folder.config, folder.tokenizer
         self.top_k = min(top_k, folder.tokenizer.vocab_size)
-        if max_length is not None:
-            folder.config.check_length(max_length)
-        self.max_length = max_length or min(folder.tokenizer.max_length, folder.config.max_position_embeddings)
+        self.max_length = longest(folder, max_length)
         self.model = PreTraining(folder.config)
         missing = folder.load_into(self.model).missing
         if any(name.startswith("cls.predictions.") for name in missing):
@@ -104,13 +103,7 @@ class MaskedPredictor:
             UsageError: `pairs` is not as long as `texts`.
             DataError: A text asks nothing: see `stream`.
         """
-        texts = [texts] if isinstance(texts, str) else texts
-        pairs = [pairs] if isinstance(pairs, str) else pairs
-        if pairs is not None and len(pairs) != len(texts):
-            raise UsageError(f"{len(texts)} texts but {len(pairs)} pairs: each text needs its own")
-        seconds = [None] * len(texts) if pairs is None else pairs
-        rows = (Row(text, pair, None, line) for line, (text, pair) in enumerate(zip(texts, seconds, strict=True), 1))
-        return list(self.stream(rows))
+        return list(self.stream(rows_of(texts, pairs)))
 
     def stream(self, rows: Iterable[Row]) -> Iterator[Filled]:
         """Answers for rows of a table, in their order, in memory that does not grow with their number.

@@ -12,10 +12,11 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from bertwright.batches.batch import Texts
-from bertwright.errors import ModelFolderError, UsageError
+from bertwright.errors import ModelFolderError
 from bertwright.evaluation.inference import outputs, windows
 from bertwright.model.folder import ModelFolder
 from bertwright.model.heads import SequenceClassifier
+from bertwright.serving.inputs import longest, rows_of
 from bertwright.tasks.classification import Classification
 from bertwright.text.tables.table import Row
 from bertwright.text.wordpiece import Encoded
@@ -63,9 +64,7 @@ class Predictor:
             )
         self.compute, self.batch_tokens = compute, batch_tokens
         self.config, self.tokenizer = folder.config, folder.tokenizer
-        if max_length is not None:
-            folder.config.check_length(max_length)
-        self.max_length = max_length or min(folder.tokenizer.max_length, folder.config.max_position_embeddings)
+        self.max_length = longest(folder, max_length)
         self.task = Classification(folder.config.labels)
         self.model = SequenceClassifier(folder.config)
         found = folder.load_into(self.model)
@@ -87,13 +86,7 @@ class Predictor:
         Raises:
             UsageError: `pairs` is not as long as `texts`.
         """
-        texts = [texts] if isinstance(texts, str) else texts
-        pairs = [pairs] if isinstance(pairs, str) else pairs
-        if pairs is not None and len(pairs) != len(texts):
-            raise UsageError(f"{len(texts)} texts but {len(pairs)} pairs: each text needs its own")
-        seconds = [None] * len(texts) if pairs is None else pairs
-        rows = (Row(text, pair, None, line) for line, (text, pair) in enumerate(zip(texts, seconds, strict=True), 1))
-        return list(self.stream(rows))
+        return list(self.stream(rows_of(texts, pairs)))
 
     def stream(self, rows: Iterable[Row]) -> Iterator[Prediction]:
         """Predictions for rows of a table, in their order, in memory that does not grow with their number."""

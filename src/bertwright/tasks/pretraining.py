@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bertwright.batches.batch import flat_tokens
 from bertwright.batches.draws import permuted
 from bertwright.batches.masking import Masked, Masking, Places
 from bertwright.batches.pairs import Instance, Instances, Objective
@@ -36,19 +37,17 @@ class PretrainingBatch:
         tokens: What the model sees.
         masked_positions: Flat places of the masked tokens, ascending.
         masked_labels: What stood there.
-        masked_sequences: The sequence that each is in.
         pair_labels: 0 where the second segment is what follows (or the two are in order), 1 where not.
     """
 
     tokens: FlatTokens
     masked_positions: Int[Tensor, " M"]
     masked_labels: Int[Tensor, " M"]
-    masked_sequences: Int[Tensor, " M"]
     pair_labels: Int[Tensor, " B"]
 
     def to(self, device: torch.device) -> Self:
         """The same batch on a device."""
-        names = ("masked_positions", "masked_labels", "masked_sequences", "pair_labels")
+        names = ("masked_positions", "masked_labels", "pair_labels")
         moved = {name: getattr(self, name).to(device, non_blocking=True) for name in names}
         return replace(self, tokens=self.tokens.to(device), **moved)
 
@@ -100,23 +99,12 @@ class PretrainingExamples:
     def batch(self, rows: NDArray[np.integer[Any]]) -> PretrainingBatch:
         """The examples at `rows`, in that order."""
         drawn = self.draw(rows)
-        lengths = drawn.sequences.lengths
-        cu_seqlens = np.concatenate([[0], np.cumsum(lengths)])
-        positions = np.arange(cu_seqlens[-1]) - np.repeat(cu_seqlens[:-1], lengths)
-        tokens = FlatTokens(
-            ids=torch.from_numpy(drawn.masked.ids),
-            segments=torch.from_numpy(drawn.sequences.segments),
-            positions=torch.from_numpy(positions),
-            cu_seqlens=torch.from_numpy(cu_seqlens.astype(np.int32)),
-            max_seqlen=int(lengths.max()),
-        )
-        masked = drawn.masked.positions
+        sequences, masked = drawn.sequences, drawn.masked
         return PretrainingBatch(
-            tokens=tokens,
-            masked_positions=torch.from_numpy(masked),
-            masked_labels=torch.from_numpy(drawn.masked.labels),
-            masked_sequences=torch.from_numpy(np.searchsorted(cu_seqlens, masked, side="right") - 1),
-            pair_labels=torch.from_numpy(drawn.sequences.labels),
+            tokens=flat_tokens(masked.ids, sequences.segments, sequences.lengths),
+            masked_positions=torch.from_numpy(masked.positions),
+            masked_labels=torch.from_numpy(masked.labels),
+            pair_labels=torch.from_numpy(sequences.labels),
         )
 
     def draw(self, rows: NDArray[np.integer[Any]]) -> Drawn:
@@ -207,7 +195,8 @@ class Pretraining:
             ],
             dim=1,
         )
-        found[:, :3].index_add_(0, batch.masked_sequences, masked)
+        sequences = torch.searchsorted(batch.tokens.cu_seqlens, batch.masked_positions, right=True) - 1
+        found[:, :3].index_add_(0, sequences, masked)
         if relationship is not None:
             found[:, 3] = functional.cross_entropy(relationship, batch.pair_labels, reduction="none")
             found[:, 4] = (relationship.argmax(1) == batch.pair_labels).float()

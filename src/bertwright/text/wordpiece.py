@@ -251,7 +251,7 @@ class WordPiece:
         words_in_order = np.fromiter(map(numbers.__getitem__, words), np.int64)
         ids, lengths = self._tokenize_each(numbers)
         lengths_in_order = lengths[words_in_order]
-        flat = ids[_ranges(_boundaries(lengths)[words_in_order], lengths_in_order)]
+        flat = ids[ranges(_boundaries(lengths)[words_in_order], lengths_in_order)]
         ends = _boundaries(lengths_in_order)[np.cumsum([0, *held])]
         return flat, np.diff(ends)
 
@@ -324,9 +324,9 @@ class WordPiece:
         segments = np.zeros(cu_seqlens[-1], np.uint8)
         begin = cu_seqlens[:-1] + 1
         for side, (side_ids, side_lengths, side_kept) in enumerate(zip(ids, lengths, kept, strict=True)):
-            source = _ranges(_boundaries(side_lengths)[:-1], side_kept)
-            flat[_ranges(begin, side_kept)] = side_ids[source]
-            segments[_ranges(begin, side_kept + 1)] = side
+            source = ranges(_boundaries(side_lengths)[:-1], side_kept)
+            flat[ranges(begin, side_kept)] = side_ids[source]
+            segments[ranges(begin, side_kept + 1)] = side
             begin = begin + side_kept + 1
         full_lengths = (np.sum(lengths, axis=0) + 1 + len(lengths)).astype(np.int32)
         return Encoded(ids=flat, segments=segments, full_lengths=full_lengths, cu_seqlens=cu_seqlens)
@@ -421,7 +421,7 @@ def _boundaries(lengths: Int[np.ndarray, " B"]) -> Int64[np.ndarray, " B+1"]:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
 
-def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return start, start + 1, ... of each start, as many as its length says, end to end."""
     ends = _boundaries(lengths)
     return np.repeat(starts - ends[:-1], lengths) + np.arange(ends[-1])

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import ClassVar
 
-from bertwright.text.tables.table import Row, open_table
+from bertwright.text.tables.texts import Row, open_table
 from job import Job
 
 
@@ -31,11 +31,11 @@ class FinetuneJob(Job):
     columns: Sequence[str] | None
     peer_eval_batch_size: int | None = None
 
-    def read(self, path: str) -> list[Row]:
+    def read(self, path: str) -> list[Row[str]]:
         """The rows of a labelled file."""
         return list(open_table(Path(path), columns=self.columns).read())
 
 
-def accuracy(labels: Sequence[str], rows: Sequence[Row]) -> float:
+def accuracy(labels: Sequence[str], rows: Sequence[Row[str]]) -> float:
     """Share of the rows whose label is the one that was predicted."""
     return fmean(label == row.label for label, row in zip(labels, rows, strict=True))

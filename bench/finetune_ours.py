@@ -3,6 +3,7 @@
 from bertwright import finetune, load
 from bertwright.evaluation.inference import windows
 from bertwright.serving.predictor import Predictor
+from bertwright.tasks.finetuning import MEMORY, Rows
 from finetune_job import FinetuneJob, accuracy
 from job import Figures, Laps, Watch, answer
 from ours import watched
@@ -49,10 +50,11 @@ def prediction(job: FinetuneJob) -> Figures:
     list(predictor.stream(rows[: job.batch_size]))  # the first batch is a warm-up, on both sides
     labels: list[str] = []
     for window in windows(rows):
+        asked = Rows(MEMORY, window)
         with laps("tokenising_seconds"):
-            encoded = predictor.encode(window)
+            examples = predictor.encode(asked)
         with laps("predicting_seconds"):
-            answers = predictor.decode(window, predictor.logits(encoded), encoded.truncated)
+            answers = predictor.task.answers(asked, examples, predictor.outputs(examples))
             labels += [answer.label for answer in answers]
     return {
         **laps,

@@ -14,8 +14,8 @@ from transformers import (
     set_seed,
 )
 
-from bertwright.tasks.classification import label_order
-from bertwright.text.tables.table import Row
+from bertwright.tasks.texts import label_order
+from bertwright.text.tables.texts import Row
 from finetune_job import FinetuneJob, accuracy
 from job import Figures, Laps, Watch, answer
 from peer import Listener, Seen, arguments, best_flags

@@ -18,7 +18,6 @@ CHECKED = (
     "bertwright.batches",
     "bertwright.tasks",
     "bertwright.evaluation",
-    "bertwright.serving.predictor",
 )
 """Packages and modules with annotated arrays."""
 

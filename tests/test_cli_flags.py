@@ -12,7 +12,8 @@ from bertwright.flags import spellings
 
 GENERAL = "--config --debug --help"
 TABLE = (
-    "--columns --text-column --text-pair-column --label-column --quoting --no-quoting "
+    "--columns --text-column --text-pair-column --label-column --label-columns --label-separator "
+    "--quoting --no-quoting "
     "--skip-bad-rows --no-skip-bad-rows"
 )
 CORPUS = (
@@ -40,10 +41,10 @@ FLAGS = {
         --explain --no-explain --save-steps --keep-snapshots --log-steps --overwrite --no-overwrite --weights-format
         {TRACKERS} --quiet --no-quiet""",
     "finetune": f"""{GENERAL} {TABLE} {DEVICE}
-        --model --train --validation --test --output-dir --validation-fraction --vocab
+        --model --train --validation --test --output-dir --validation-fraction --vocab --task
         --max-length --epochs --max-steps --batch-size --gradient-accumulation --learning-rate --schedule
         --warmup-ratio --weight-decay --max-grad-norm --layer-decay --freeze-layers --dropout --label-smoothing
-        --class-weights --seed
+        --class-weights --seed --stride --max-answer-length --tune-thresholds --no-tune-thresholds
         --positive-label --eval-steps --best-metric --early-stopping-patience --save-steps --keep-snapshots
         --log-steps --overwrite --no-overwrite --weights-format --explain --no-explain {TRACKERS}
         --quiet --no-quiet""",

@@ -18,13 +18,13 @@ SOURCE = Path(__file__).parent.parent / "src"
 
 
 def test_wrong_arguments_are_refused():
-    model, logits = tiny.bert(), torch.zeros(3, 2)
+    model, logits = tiny.bert(), np.zeros((3, 2), dtype=np.float32)
     with pytest.raises(TypeError, match=r"checking the parameters of bertwright\.model\.encoder\.Pooler\.forward"):
         model.pooler(torch.zeros(2, 3, tiny.CONFIG.hidden_size))
     with pytest.raises(TypeError, match=r"parameters of bertwright\.tasks\.classification\.ClassificationTally\.count"):
-        Classification(("no", "yes")).tally().count(logits, torch.zeros(4, dtype=torch.int64))  # 3 and 4 texts
+        Classification(("no", "yes")).tally().count(logits, np.zeros(4, dtype=np.int64))  # 3 and 4 texts
     with pytest.raises(TypeError, match=r"parameters of bertwright\.tasks\.classification\.ClassificationTally\.count"):
-        Classification(("no", "yes")).tally().count(logits, torch.zeros(3))  # labels that are no integers
+        Classification(("no", "yes")).tally().count(logits, np.zeros(3))  # labels that are no integers
 
 
 def test_wrong_results_are_refused():

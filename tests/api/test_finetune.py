@@ -386,7 +386,11 @@ def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"train": "."}, r"^no such file: --train \S+ \(it is a folder\)$"),
         ({"max_length": 20}, r"^max_length = 20 is more than the model reads: it has 19 positions$"),
         ({"freeze_layers": 3}, r"^freeze_layers = 3: the model has 2 layers$"),
-        ({"best_metric": "f1"}, r"^best_metric = f1 is for two labels, and there are 3: use f1_macro$"),
+        (
+            {"best_metric": "f1"},
+            r"^best_metric = 'f1': for classification it can be accuracy, f1_macro, f1_weighted, "
+            r"matthews_correlation, loss$",
+        ),
         ({"positive_label": "cat"}, r"^positive_label = 'cat': should be one of two labels; .* animal, plant, tool$"),
         ({"positive_label": "plant"}, r"^positive_label = 'plant': should be one of two labels"),
         ({"model": "tinny"}, r"'tinny'.*; did you mean 'tiny'\?$"),

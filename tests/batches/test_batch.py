@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tiny
-from bertwright.batches.batch import Texts, collate
+from bertwright.batches.batch import collate
 
 LENGTHS = (4, 1, 7, 2)
 
@@ -33,12 +33,3 @@ def test_a_batch_does_not_share_memory_with_the_data():
     before = tokens.ids.clone()
     texts.ids[:] = 0
     assert torch.equal(tokens.ids, before)
-
-
-def test_texts_without_labels():
-    texts = Texts(tiny.encoded(LENGTHS))
-    assert texts.lengths.tolist() == list(LENGTHS)
-    assert texts.where(np.array([2, 0])) == "texts 2, 0"
-    batch = texts.batch(np.array([2, 0]))
-    assert batch.tokens.cu_seqlens.tolist() == [0, 7, 11]
-    assert batch.to(torch.device("meta")).tokens.ids.device.type == "meta"

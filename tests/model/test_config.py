@@ -29,6 +29,7 @@ SMALL = BertConfig(
     pad_token_id=11,
     labels=("no", "yes", "可能"),
     problem_type="single_label_classification",
+    task={"name": "multilabel", "thresholds": [0.5, 0.25]},
 )
 
 
@@ -60,8 +61,9 @@ def test_transformers_reads_what_we_write_without_a_remark(path: Path, caplog: p
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     assert isinstance(theirs, transformers.BertConfig)
     for field in dataclasses.fields(BertConfig):
-        if field.name != "labels":
+        if field.name not in ("labels", "task"):
             assert getattr(theirs, field.name) == getattr(SMALL, field.name), field.name
+    assert theirs.bertwright == SMALL.task
     assert theirs.id2label == {0: "no", 1: "yes", 2: "可能"}
     assert theirs.label2id == {"no": 0, "yes": 1, "可能": 2}
     assert theirs.num_labels == 3

@@ -24,7 +24,8 @@ from bertwright.model.config import BertConfig
 from bertwright.model.flat import FlatTokens
 from bertwright.model.folder import ModelFolder, write_model_folder
 from bertwright.model.heads import SequenceClassifier
-from bertwright.tasks.classification import Classification, LabelledBatch
+from bertwright.tasks.classification import Classification
+from bertwright.tasks.texts import LabelledBatch
 from bertwright.text.wordpiece import WordPiece
 
 LOGITS, GRADIENTS = 1e-5, 1e-4

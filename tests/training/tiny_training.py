@@ -17,7 +17,8 @@ from torch import Tensor, nn
 import tiny
 from bertwright.batches.loader import Loader
 from bertwright.batches.order import BatchOrder, stream
-from bertwright.tasks.classification import Classification, LabelledBatch, LabelledTexts
+from bertwright.tasks.classification import Classification
+from bertwright.tasks.texts import LabelledBatch, LabelledTexts
 from bertwright.training.course import Epochs
 from bertwright.training.device import Compute
 from bertwright.training.loop import Step, Training

@@ -1,14 +1,12 @@
 """What several verbs do alike: settings from a call, tables from settings, lines for the user."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from bertwright.errors import UsageError
-from bertwright.settings import Settings, TableSettings
+from bertwright.settings import Settings
 from bertwright.text.complaints import printable
-from bertwright.text.tables.table import Table, open_table
+from bertwright.text.tables.table import RowT, Table
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -46,41 +44,18 @@ def show(result: str) -> None:
     sys.stdout.write(result.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
-def check_positive(wanted: str | None, labels: Sequence[str]) -> None:
-    """Only one of two labels can be the positive one.
-
-    Raises:
-        UsageError: It is another one, or there are more labels than two.
-    """
-    if wanted is not None and (wanted not in labels or len(labels) != 2):
-        raise UsageError(
-            f"positive_label = {wanted!r}: should be one of two labels; the labels are {', '.join(labels)}"
-        )
-
-
-def table_of(
-    path: Path, settings: TableSettings, *, quarantine: Path, needs_label: bool = True, quiet: bool = False
-) -> Table:
-    """Open a table as the settings say, and tell the user how it was understood."""
-    table = open_table(
-        path,
-        columns=settings.columns,
-        text_column=settings.text_column,
-        text_pair_column=settings.text_pair_column,
-        label_column=settings.label_column,
-        needs_label=needs_label,
-        skip_bad_rows=settings.skip_bad_rows,
-        quarantine=quarantine if settings.skip_bad_rows else None,
-        quoting=settings.quoting,
-    )
+def told(table: Table[RowT], *, quiet: bool = False) -> Table[RowT]:
+    """A table that was opened just now; the user is told how it was understood."""
     for warning in table.warnings:
         warn(warning)
     say(table.describe(), quiet=quiet)
     return table
 
 
-def say_counts(table: Table, quarantine: Path, *, quiet: bool = False) -> None:
+def say_counts(table: Table[Any], quarantine: Path, *, quiet: bool = False) -> None:
     """Tell how many rows were read, kept and skipped, once a table was read to its end."""
+    for warning in table.late_warnings:
+        warn(warning)
     counts = table.counts
     if counts.skipped:
         warn(f"{table.path}: {counts.read} rows read = {counts.kept} kept + {counts.skipped} skipped (in {quarantine})")

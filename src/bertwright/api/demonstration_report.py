@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertwright.evaluation.baselines import commonest, naive_bayes
-from bertwright.tasks.classification import label_order
-from bertwright.tasks.labelled import LabelledRows
+from bertwright.tasks.classification import Classification
+from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.metrics import classification_metrics, confusion_matrix
-from bertwright.text.tables.table import open_table
+from bertwright.tasks.texts import label_order
+from bertwright.text.tables.texts import open_table
 from bertwright.text.wordpiece import WordPiece
 
 COMMONEST, BAYES = "commonest package", "naive Bayes"
@@ -62,21 +63,21 @@ class Contest:
         cls, data: Mapping[str, Path], pretrained: Path, models: Mapping[str, Sequence[Path]], max_length: int
     ) -> "Contest":
         """Read the files of a finished demo, and let the baselines answer, too."""
-        train, test = (LabelledRows.read(open_table(data[name])) for name in ("train", "test"))
-        labels = label_order(train.labels)
+        train, test = (Rows(data[name], list(open_table(data[name]).read())) for name in ("train", "test"))
+        task = Classification(label_order([row.label or "" for row in train]))
         tokenizer = WordPiece.from_folder(pretrained)
-        learned, asked = (rows.encode(tokenizer, labels, max_length) for rows in (train, test))
+        learned, asked = (task.encode(rows, tokenizer, max_length) for rows in (train, test))
         answers = {
             COMMONEST: [commonest(learned.labels, len(test))],
             BAYES: [naive_bayes(learned.encoded, learned.labels, asked.encoded)],
         }
         for arm in (SCRATCH, BERT):
             answers[arm] = [
-                np.array([labels.index(prediction["label"]) for prediction in _predictions(model)])
+                np.array([task.labels.index(prediction["label"]) for prediction in _predictions(model)])
                 for model in models[arm]
             ]
         scores = [prediction["score"] for prediction in _predictions(models[BERT][0])]
-        return cls(data, pretrained, models, labels, test.texts, asked.labels, answers, scores)
+        return cls(data, pretrained, models, task.labels, [row.text for row in test], asked.labels, answers, scores)
 
     def figures(self, name: str) -> dict[str, float]:
         """Mean accuracy and macro F1 of one who answered."""

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-import torch
-
-from bertwright.api.common import check_positive, say_counts, settled, show, table_of, warn_of_cuts
+from bertwright.api.common import say_counts, settled, show, told, warn_of_cuts
 from bertwright.errors import ModelFolderError
 from bertwright.evaluation.inference import windows
 from bertwright.evaluation.text_report import text_report
@@ -17,8 +15,8 @@ from bertwright.files import make_folder, replacing, write_json
 from bertwright.serving.loading import load
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import EvaluateSettings
-from bertwright.tasks.classification import Classification, positive_label
-from bertwright.tasks.labelled import LabelledRows, check_known
+from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.kinds import judging
 from bertwright.text.tables.table import Table
 
 
@@ -49,8 +47,6 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
     """
     settings = settled(EvaluateSettings, settings, options)
     folder = settings.output_dir
-    quarantine = (folder or Path()) / "bad_rows.jsonl"
-    table = table_of(settings.test, settings, quarantine=quarantine, quiet=settings.quiet)
     predictor = load(
         settings.model,
         device=settings.device,
@@ -60,11 +56,15 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
     )
     if not isinstance(predictor, Predictor):
         raise ModelFolderError(f"{settings.model} has no label names: make a classifier of it with bertwright finetune")
-    check_positive(settings.positive_label, predictor.labels)
+    if settings.positive_label is not None:
+        predictor.task = judging(predictor.task, settings.positive_label)
+    quarantine = (folder or Path()) / "bad_rows.jsonl"
+    opened = predictor.task.table(settings.test, settings, labelled=True, quarantine=quarantine)
+    table = told(opened, quiet=settings.quiet)
     if folder is not None:
         make_folder(folder)
     predictions = folder / "predictions.test.jsonl" if folder else None
-    measured = measure_file(predictor, table, positive=settings.positive_label, predictions=predictions)
+    measured = measure_file(predictor, table, predictions=predictions)
     say_counts(table, quarantine, quiet=settings.quiet)
     warn_of_cuts(str(settings.test), measured.truncated, table.counts.kept, predictor.max_length)
     if folder is not None:
@@ -73,26 +73,21 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
     return measured
 
 
-def measure_file(
-    predictor: Predictor, table: Table, *, positive: str | None = None, predictions: Path | None = None
-) -> Measured:
-    """Measure window by window; optionally write each row's prediction beside its label, in the file's order."""
-    task = Classification(predictor.labels, positive=positive_label(predictor.labels, positive))
-    tally = task.tally()
+def measure_file(predictor: Predictor, table: Table[Any], *, predictions: Path | None = None) -> Measured:
+    """Measure window by window; optionally write each row's answer beside its label, in the file's order."""
+    task, tally = predictor.task, predictor.task.tally()
     truncated = 0
     with _lines(predictions) as out:
         for window in windows(table.read()):
-            rows = LabelledRows.of(window, table.path)
-            check_known(rows, predictor.labels, source="the model")
-            examples = rows.encode(predictor.tokenizer, predictor.labels, predictor.max_length)
-            logits = predictor.logits(examples.encoded)
-            tally.count(torch.from_numpy(logits), torch.from_numpy(examples.labels))
-            truncated += int(examples.encoded.truncated.sum())
+            rows = Rows(table.path, window)
+            task.check(rows, "the model")
+            examples = predictor.encode(rows)
+            outputs = predictor.outputs(examples)
+            tally.add(outputs, examples)
+            truncated += int(examples.cut.sum())
             if out is not None:
-                for row, answer in zip(
-                    window, predictor.decode(window, logits, examples.encoded.truncated), strict=True
-                ):
-                    values = {"line": row.line, "true_label": row.label, **answer.to_dict()}
+                for row, answer in zip(window, task.answers(rows, examples, outputs), strict=True):
+                    values = {"line": row.line, **task.truth(row), **answer.to_dict()}
                     out.write(json.dumps(values, ensure_ascii=False) + "\n")
     return Measured(tally.metrics(), tally.details(), truncated)
 

@@ -19,8 +19,9 @@ from bertwright.evaluation.explanation import MOST_TOKENS, Section, columns, des
 from bertwright.evaluation.instances import RELATIONS, Shown, Token, sequences
 from bertwright.evaluation.shapes import LEGEND, lines, passed, watched
 from bertwright.model.config import BertConfig
-from bertwright.tasks.classification import LabelledBatch
-from bertwright.tasks.labelled import LabelledRows
+from bertwright.tasks.classification import Classification
+from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.kinds import AnyTask
 from bertwright.tasks.pretraining import Pretraining, PretrainingBatch, PretrainingExamples
 from bertwright.tasks.task import Batch
 from bertwright.text.wordpiece import WordPiece
@@ -32,7 +33,7 @@ from bertwright.training.run import Run
 _LARGEST = 3  # gradients that are named
 _GUESSES = 3  # masked tokens whose guesses are shown, and guesses for each
 _LABELS = 4  # that are shown
-_UNITS = {"mlm_loss": "masked tokens", "nsp_loss": "pairs", "sop_loss": "pairs", "loss": "texts"}
+_UNITS = {"mlm_loss": " masked tokens", "nsp_loss": " pairs", "sop_loss": " pairs"}
 
 BatchT = TypeVar("BatchT", bound=Batch)
 
@@ -77,28 +78,33 @@ def explain_pretraining(run: Run[PretrainingBatch], config: BertConfig) -> None:
     _explain(run, config, beginning, answers)
 
 
-def explain_finetuning(run: Run[LabelledBatch], config: BertConfig, texts: LabelledRows, tokenizer: WordPiece) -> None:
+def explain_finetuning(run: Run[Any], task: AnyTask, config: BertConfig, rows: Rows[Any], tokenizer: WordPiece) -> None:
     """Show the batch that the run will learn from next; nothing where it is at its end.
 
     Args:
         run: The run.
+        task: What it learns.
         config: The model's sizes and labels.
-        texts: What the rows of its batches are.
+        rows: What its examples are made of.
         tokenizer: What made them tokens.
     """
 
-    def beginning(lesson: Lesson[LabelledBatch], width: int) -> Iterator[Section]:
-        place = int(lesson.rows[0])
+    def beginning(lesson: Lesson[Any], width: int) -> Iterator[Section]:
+        examples: Any = lesson.examples
+        row = rows.items[examples.row_of(int(lesson.rows[0]))]
         tokens = lesson.examples.batch(lesson.rows[:1]).tokens
-        both = [texts.texts[place], *(() if texts.pairs is None else (texts.pairs[place],))]
-        said = (f"first text of the batch, line {texts.lines[place]}, label {texts.labels[place]}:", *both)
-        yield Section("Text", said)
+        label = ", ".join(_label(value) for value in task.truth(row).values())
+        yield Section("Text", (f"first text of the batch, line {row.line}, label {label}:", *task.shown(row)))
         ids = tokens.ids.tolist()
         cells = {"piece": tokenizer.decode(ids), "id": _strings(ids), "segment": _strings(tokens.segments.tolist())}
         yield Section("Pieces of the vocabulary, and their ids", tuple(_columns(cells, width)))
 
-    def answers(_: Lesson[LabelledBatch], computed: _Computed) -> Iterator[str]:
-        yield from _judged(computed.outputs["classifier"][0], config.labels, "text")
+    def answers(_: Lesson[Any], computed: _Computed) -> Iterator[str]:
+        logits = computed.outputs["qa_outputs" if "qa_outputs" in computed.outputs else "classifier"][0]
+        if isinstance(task, Classification):
+            yield from _judged(logits, config.labels, "text")
+        else:
+            yield ", ".join(f"{name} {logit:.4f}" for name, logit in zip(config.labels, logits.tolist(), strict=True))
 
     _explain(run, config, beginning, answers)
 
@@ -122,7 +128,7 @@ def _explain(
         *beginning(lesson, console.width),
         Section("The batch: all its sequences end to end, no padding", tuple(_batch(computed.batches))),
         Section("Shapes on the way through the model", (*LEGEND, "", *lines(shapes))),
-        Section("Logits of the first sequence, as probabilities", tuple(answers(lesson, computed))),
+        Section("Logits of the first sequence", tuple(answers(lesson, computed))),
         Section("Loss", tuple(_losses(computed, config))),
         Section("Gradient", tuple(_gradient(computed.gradients, training.optimizer))),
     ]
@@ -167,6 +173,10 @@ def _masked_sequence(sequence: Shown, tokenizer: WordPiece, width: int) -> Itera
     yield Section("Masks", (told, *_columns(cells, width)))
 
 
+def _label(label: object) -> str:
+    return ", ".join(map(str, label)) if isinstance(label, list) else str(label)
+
+
 def _text(tokens: tuple[Token, ...]) -> str:
     pieces = (token.original for token in tokens if token.fate != "special")
     return " ".join(pieces).replace(" ##", "")
@@ -208,10 +218,14 @@ def _judged(logits: Tensor, names: tuple[str, ...], what: str) -> Iterator[str]:
 
 
 def _losses(computed: _Computed, config: BertConfig) -> Iterator[str]:
-    choices = {"mlm_loss": config.vocab_size, "loss": len(config.labels)}
+    choices = {"mlm_loss": config.vocab_size, "nsp_loss": 2, "sop_loss": 2}
+    if config.problem_type == "single_label_classification":
+        choices["loss"] = len(config.labels)
     for name, mean in computed.losses.items():
-        count, of = computed.counts[name], choices.get(name, 2)
-        yield f"{name:<9} {mean:.4f} = {mean * count:.2f} / {count:g} {_UNITS[name]}"
+        count, of = computed.counts[name], choices.get(name)
+        yield f"{name:<9} {mean:.4f} = {mean * count:.2f} / {count:g}{_UNITS.get(name, '')}"
+        if of is None:
+            continue
         yield f"{'':<9} {math.log(of):.4f} = ln {of} is the loss of who holds all {of} answers equally likely"
     if len(computed.losses) > 1:
         yield f"{'sum':<9} {sum(computed.losses.values()):.4f}"

@@ -4,25 +4,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bertwright.api.common import say, settled, table_of, warn, warn_of_cuts
+from bertwright.api.common import say, settled, told, warn, warn_of_cuts
 from bertwright.api.evaluating import Measured, measure_file
 from bertwright.api.explaining import explain_finetuning
-from bertwright.api.labelled_sets import LabelledSets, check_files, given_files, quarantine_file
 from bertwright.api.run_folder import RunFolder, file_origin
-from bertwright.api.starting_point import StartingPoint
+from bertwright.api.starting_point import Made, StartingPoint
 from bertwright.api.training_run import Trained, certify, finished_before, follow, say_metrics
+from bertwright.api.training_sets import TrainingSets, check_files, check_metric, given_files, quarantine_file
 from bertwright.batches.loader import Loader
 from bertwright.batches.order import BatchOrder
 from bertwright.errors import UsageError
 from bertwright.evaluation.card import model_card
-from bertwright.evaluation.inference import measure
+from bertwright.evaluation.inference import all_outputs, measure
 from bertwright.files import lock_folder, write_file, write_json
 from bertwright.model.config import BertConfig
 from bertwright.model.folder import ModelFolder, write_model_folder
-from bertwright.model.heads import SequenceClassifier
+from bertwright.model.heads import Headed
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import FinetuneSettings
-from bertwright.tasks.classification import Classification, LabelledBatch, positive_label
+from bertwright.tasks.finetuning import TaskExamples
+from bertwright.tasks.kinds import AnyTask, judging
 from bertwright.training.course import Epochs
 from bertwright.training.device import Compute, keep_freed_memory
 from bertwright.training.loop import Training
@@ -31,6 +32,8 @@ from bertwright.training.run import Rhythm, Run
 from bertwright.training.schedule import Schedule
 from bertwright.training.snapshot import Snapshots
 from bertwright.training.trackers import open_trackers
+
+TEST_PREDICTIONS = "predictions.test.jsonl"
 
 
 def finetune(settings: FinetuneSettings | None = None, /, **options: object) -> Trained:
@@ -76,20 +79,22 @@ class _Finetuning:
             return Trained(self.folder.output, *finished_before(self.folder))
         self.folder.remove_leftovers()
         self._check_fit(start.config)
-        sets = LabelledSets.read(self.settings, self.folder.run)
-        model, config, notice = start.classifier(sets.labels, dropout=self.settings.dropout, seed=self.settings.seed)
-        if notice:
-            self.say(notice)
-        run = self._run(model, start, sets)
+        sets = TrainingSets.read(self.settings, self.folder.run)
+        made = start.headed(sets.task, dropout=self.settings.dropout, seed=self.settings.seed)
+        if made.notice:
+            self.say(made.notice)
+        examples, held_out = sets.encode(start.tokenizer, self.settings.max_length)
+        run = self._run(made.model, sets.task, examples, held_out)
         texts, total = self.settings.batch_size, run.training.course.total_steps
         self.say(f"training {total} steps of {texts} texts on {self.compute.describe()}")
         if self.settings.explain:
-            explain_finetuning(run, config, sets.train, start.tokenizer)
-        signal = follow(run, metric=self.settings.best_metric, quiet=self.settings.quiet)
+            explain_finetuning(run, sets.task, made.config, sets.train, start.tokenizer)
+        signal = follow(run, metric=run.rhythm.metric, quiet=self.settings.quiet)
         if signal is not None:
             return Trained(self.folder.output, {}, run.standing.best_step, signal.name, exit_code=128 + signal)
         run.load_best()
-        return self._publish(run, model, config, start)
+        task, metrics = self._tuned(run, sets.task, held_out)
+        return self._publish(run, made, task, start, metrics)
 
     def _check_fit(self, config: BertConfig) -> None:
         """What the model cannot do is said before any file is read."""
@@ -98,16 +103,9 @@ class _Finetuning:
         if frozen is not None and frozen > config.num_hidden_layers:
             raise UsageError(f"freeze_layers = {frozen}: the model has {config.num_hidden_layers} layers")
 
-    def _run(self, model: SequenceClassifier, start: StartingPoint, sets: LabelledSets) -> Run[LabelledBatch]:
+    def _run(self, model: Headed, task: AnyTask, examples: TaskExamples[Any], held_out: TaskExamples[Any]) -> Run[Any]:
         """Wire loop, optimizer, schedule, log and snapshots."""
         settings = self.settings
-        examples, held_out = sets.encode(start.tokenizer, settings.max_length)
-        task = Classification(
-            sets.labels,
-            weights=sets.balanced_weights() if settings.class_weights == "balanced" else None,
-            smoothing=settings.label_smoothing,
-            positive=positive_label(sets.labels, settings.positive_label),
-        )
         model.to(self.compute.device)
         if settings.freeze_layers is not None:
             freeze(model, settings.freeze_layers)
@@ -128,9 +126,11 @@ class _Finetuning:
             seed=settings.seed,
             loader=Loader(settings.gradient_accumulation),
         )
-        return self._resumed(training, order.steps_per_epoch, partial(measure, model, task, held_out, self.compute))
+        metric = check_metric(task, settings.best_metric)
+        evaluate = partial(measure, model, task, held_out, self.compute)
+        return self._resumed(training, order.steps_per_epoch, evaluate, metric)
 
-    def _resumed(self, training: Training[LabelledBatch], epoch: int, evaluate: Any) -> Run[LabelledBatch]:
+    def _resumed(self, training: Training[Any], epoch: int, evaluate: Any, metric: str) -> Run[Any]:
         """A run at its beginning, or where its newest whole snapshot stands."""
         settings = self.settings
         rhythm = Rhythm.of(
@@ -138,21 +138,34 @@ class _Finetuning:
             evaluate=settings.eval_steps or epoch,
             save=settings.save_steps,
             otherwise=epoch,
-            metric=settings.best_metric,
+            metric=metric,
             patience=settings.early_stopping_patience,
         )
         snapshots = Snapshots(self.folder.snapshots, settings.keep_snapshots)
         tracker = partial(open_trackers, settings, self.folder.run, warn)
         return Run.open(training, evaluate, rhythm, self.folder.run, snapshots, tracker=tracker, refused=warn)
 
+    def _tuned(self, run: Run[Any], task: AnyTask, held_out: TaskExamples[Any]) -> tuple[AnyTask, dict[str, float]]:
+        """The task with what is chosen on the validation set, and the best model's figures there."""
+        if not self.settings.tune_thresholds:
+            return task, run.standing.best_metrics
+        outputs = all_outputs(run.training.model, task, held_out, self.compute)
+        tuned = task.tuned(outputs, held_out)
+        if tuned is task:
+            return task, run.standing.best_metrics
+        tally = tuned.tally()
+        tally.add(outputs, held_out)
+        return tuned, tally.metrics()
+
     def _publish(
-        self, run: Run[LabelledBatch], model: SequenceClassifier, config: BertConfig, start: StartingPoint
+        self, run: Run[Any], made: Made, task: AnyTask, start: StartingPoint, validation: dict[str, float]
     ) -> Trained:
         """Write the model folder, test it as any user of it would, and mark the run as finished."""
         output, settings = self.folder.output, self.settings
+        config = task.configure(made.config)
         tokenizer = start.tokenizer.with_max_length(settings.max_length)
-        write_model_folder(output, model, config, tokenizer, weights_format=settings.weights_format)
-        metrics = {"validation": run.standing.best_metrics}
+        write_model_folder(output, made.model, config, tokenizer, weights_format=settings.weights_format)
+        metrics = {"validation": validation}
         details: dict[str, Any] = {}
         if settings.test is not None:
             measured = self._test(output)
@@ -160,7 +173,7 @@ class _Finetuning:
         write_json(
             self.folder.run / "metrics.json", {**metrics, "best_step": run.standing.best_step, "details": details}
         )
-        write_file(output / "README.md", model_card(settings, config, metrics))
+        write_file(output / "README.md", model_card(settings, task.name, config, metrics))
         certify(self.folder, run.standing.best_step, self.compute)
         say_metrics(metrics)
         say(f"model of step {run.standing.best_step} written to {output}")
@@ -169,14 +182,10 @@ class _Finetuning:
     def _test(self, output: Path) -> Measured:
         assert self.settings.test is not None
         predictor = Predictor(ModelFolder.open(output), self.compute)
-        table = table_of(
-            self.settings.test, self.settings, quarantine=quarantine_file(self.folder.run, "test"), quiet=True
-        )
-        measured = measure_file(
-            predictor,
-            table,
-            positive=self.settings.positive_label,
-            predictions=self.folder.run / "predictions.test.jsonl",
-        )
+        if self.settings.positive_label is not None:
+            predictor.task = judging(predictor.task, self.settings.positive_label)
+        quarantine = quarantine_file(self.folder.run, "test")
+        table = predictor.task.table(self.settings.test, self.settings, labelled=True, quarantine=quarantine)
+        measured = measure_file(predictor, told(table, quiet=True), predictions=self.folder.run / TEST_PREDICTIONS)
         warn_of_cuts("test", measured.truncated, table.counts.kept, predictor.max_length)
         return measured

@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from bertwright.api.common import say, say_counts, settled, table_of, warn_of_cuts
+from bertwright.api.common import say, say_counts, settled, told, warn_of_cuts
 from bertwright.errors import UsageError
 from bertwright.files import replacing
 from bertwright.serving.loading import load
+from bertwright.serving.masked_predictor import MaskedPredictor
+from bertwright.serving.predictor import Predictor
 from bertwright.settings import PredictSettings
-from bertwright.text.tables.table import Table, read_stream
+from bertwright.tasks.classification import Classification
+from bertwright.text.tables.table import Table
+from bertwright.text.tables.texts import read_stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def predict(settings: PredictSettings | None = None, /, **options: object) -> Pr
         top_k=settings.top_k,
     )
     quarantine = _quarantine(settings.output)
-    table = _texts(settings, quarantine)
+    table = _texts(predictor, settings, quarantine)
     texts = truncated = 0
     with _output(settings.output) as out:
         escaped = (out.encoding or "utf-8").lower() not in ("utf-8", "utf8")  # JSON can say all in ASCII
@@ -69,9 +73,11 @@ def _quarantine(output: str) -> Path:
     return Path("bad_rows.jsonl") if output == "-" else Path(output).with_suffix(".bad_rows.jsonl")
 
 
-def _texts(settings: PredictSettings, quarantine: Path) -> Table:
+def _texts(predictor: Predictor | MaskedPredictor, settings: PredictSettings, quarantine: Path) -> Table[Any]:
     if settings.input != "-":
-        return table_of(Path(settings.input), settings, quarantine=quarantine, needs_label=False, quiet=settings.quiet)
+        open_table = predictor.task.table if isinstance(predictor, Predictor) else Classification.table
+        table = open_table(Path(settings.input), settings, labelled=False, quarantine=quarantine)
+        return told(table, quiet=settings.quiet)
     return read_stream(
         sys.stdin.buffer,
         text_column=settings.text_column,

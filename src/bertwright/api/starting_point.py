@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import nn
@@ -13,9 +13,20 @@ from bertwright.files import sha256_file
 from bertwright.model.config import PRESETS, BertConfig
 from bertwright.model.encoder import initialise
 from bertwright.model.folder import ModelFolder
-from bertwright.model.heads import PreTraining, SequenceClassifier
+from bertwright.model.heads import Headed, PreTraining
 from bertwright.model.hub import resolve_model
+from bertwright.tasks.kinds import AnyTask
 from bertwright.text.wordpiece import WordPiece
+
+CLASSIFIER = "classifier."
+
+
+class Made(NamedTuple):
+    """A model that was made for a task, its config, and one line on what is newly initialised or not used."""
+
+    model: Headed
+    config: BertConfig
+    notice: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +91,12 @@ class StartingPoint:
         hashes = [sha256_file(path) for path in files] + [fingerprint]
         return {"path": str(self.folder.path), "sha256": " ".join(digits[:16] for digits in hashes)}
 
-    def classifier(
-        self, labels: tuple[str, ...], *, dropout: float | None, seed: int
-    ) -> tuple[SequenceClassifier, BertConfig, str | None]:
-        """The model to train, its config, and one line on what is newly initialised or not used."""
-        config = replace(self.config, labels=labels, problem_type="single_label_classification")
-        config = _with_dropout(config, dropout)
+    def headed(self, task: AnyTask, *, dropout: float | None, seed: int) -> Made:
+        """The model to train for a task."""
+        config = _with_dropout(task.configure(replace(self.config, labels=(), task={})), dropout)
         torch.manual_seed(seed)
-        model = _initialised(SequenceClassifier(config), config)
-        if self.folder is None:
-            return model, config, None
-        return model, config, self._load(model, labels)
+        model = _initialised(task.head(config), config)
+        return Made(model, config, None if self.folder is None else self._load(model, config))
 
     def pretrainer(
         self, *, pairs: bool, dropout: float | None, seed: int
@@ -102,15 +108,14 @@ class StartingPoint:
         model = _initialised(PreTraining(config, pairs=pairs), config)
         return model, config, None if self.folder is None else self.folder.load_into(model).describe()
 
-    def _load(self, model: SequenceClassifier, labels: tuple[str, ...]) -> str | None:
-        """Read the weights; a classifier of other labels than these is left aside."""
+    def _load(self, model: Headed, config: BertConfig) -> str | None:
+        """Read the weights; a classifier of other labels, or of another kind of them, is left aside."""
         assert self.folder is not None
-        same = self.config.labels == labels
-        fresh = model.classifier.state_dict() if not same else {}
-        fresh = {name: tensor.clone() for name, tensor in fresh.items()}
-        found = self.folder.load_into(model, replaceable=("classifier.",))
-        if fresh and any(name.startswith("classifier.") for name in found.tensors):
-            model.classifier.load_state_dict(fresh)
+        same = self.config.labels == config.labels and self.config.problem_type in (None, config.problem_type)
+        drawn = {name: tensor.clone() for name, tensor in model.state_dict().items() if name.startswith(CLASSIFIER)}
+        found = self.folder.load_into(model, replaceable=(CLASSIFIER,))
+        if not same and any(name.startswith(CLASSIFIER) for name in found.tensors):
+            model.load_state_dict(drawn, strict=False)
             return "newly initialised: classifier (the model's own has other labels)"
         return found.describe()
 

@@ -1,7 +1,6 @@
 """Encoded texts → flat batches of tensors. Knows nothing of labels or of which texts belong together."""
 
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,34 +30,3 @@ def collate(encoded: Encoded, rows: NDArray[np.integer[Any]]) -> FlatTokens:
     lengths = encoded.lengths[rows]
     source = ranges(encoded.cu_seqlens[rows], lengths)
     return flat_tokens(encoded.ids[source], encoded.segments[source], lengths)
-
-
-@dataclass(frozen=True, slots=True)
-class TextBatch:
-    """B sequences and nothing else: what prediction reads."""
-
-    tokens: FlatTokens
-
-    def to(self, device: torch.device) -> Self:
-        """The same batch on a device."""
-        return replace(self, tokens=self.tokens.to(device))
-
-
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """Encoded texts without labels."""
-
-    encoded: Encoded
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """Length of each text, in tokens."""
-        return self.encoded.lengths
-
-    def batch(self, rows: NDArray[np.integer[Any]]) -> TextBatch:
-        """The texts at `rows`, in that order."""
-        return TextBatch(collate(self.encoded, rows))
-
-    def where(self, rows: NDArray[np.integer[Any]]) -> str:
-        """The texts' numbers."""
-        return "texts " + ", ".join(map(str, rows))

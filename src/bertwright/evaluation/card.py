@@ -2,43 +2,97 @@
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 from bertwright.model.config import BertConfig
 from bertwright.settings import FinetuneSettings, PretrainSettings
 
 
-def model_card(settings: FinetuneSettings, config: BertConfig, metrics: Mapping[str, Mapping[str, float]]) -> str:
+class _Kind(NamedTuple):
+    """What a card says of a task."""
+
+    title: str
+    purpose: str
+    pipeline: str
+    ours: str
+    """What `predict` is given."""
+    theirs: str | None
+    """How transformers' pipeline is called; None where there is none for it."""
+
+
+_TEXT = _Kind(
+    "A text classifier",
+    "tell apart {count} labels: {labels}",
+    "text-classification",
+    '["a text"]',
+    'pipeline("text-classification", "this-folder", truncation=True)("a text")',
+)
+_KINDS: Mapping[str, _Kind] = MappingProxyType(
+    {
+        "classification": _TEXT,
+        "multilabel": _TEXT._replace(
+            title="A multi-label text classifier",
+            purpose="give a text any of {count} labels: {labels}",
+            theirs='pipeline("text-classification", "this-folder", truncation=True, top_k=None)("a text")',
+        ),
+        "regression": _TEXT._replace(title="A text scorer", purpose="give a text a number"),
+        "tagging": _Kind(
+            "A tagger of entities",
+            "tag words with {count} tags: {labels}",
+            "token-classification",
+            '["a text"]',
+            'pipeline("token-classification", "this-folder", aggregation_strategy="first")("a text")',
+        ),
+        "qa": _Kind(
+            "A model that answers questions",
+            "find the part of a context that answers a question",
+            "question-answering",
+            '["a question?"], ["a context"]',
+            None,
+        ),
+        "choice": _Kind(
+            "A model that chooses",
+            "choose which of several texts fits a context best",
+            "multiple-choice",
+            '["a context"], [["one choice", "another"]]',
+            None,
+        ),
+    }
+)
+
+
+def model_card(
+    settings: FinetuneSettings, task: str, config: BertConfig, metrics: Mapping[str, Mapping[str, float]]
+) -> str:
     """What the model is, how well it does, how it was made, and how to use it."""
+    kind = _KINDS[task]
     labels = ", ".join(f"`{json.dumps(label, ensure_ascii=False)[1:-1]}`" for label in config.labels)
-    front = [
-        "library_name: transformers",
-        "pipeline_tag: text-classification",
-        "tags: [bert, text-classification, bertwright]",
-    ]
+    purpose = kind.purpose.format(count=len(config.labels), labels=labels)
+    example = ["import bertwright", "", f'print(bertwright.load("this-folder").predict({kind.ours}))']
+    if kind.theirs:
+        example += ["", "from transformers import pipeline", "", f"print({kind.theirs})"]
+    windows = task in ("tagging", "qa")
+    longer = "longer ones go through overlapping windows" if windows else "longer ones lose their end"
     return "\n".join(
         [
             "---",
-            *front,
+            "library_name: transformers",
+            f"pipeline_tag: {kind.pipeline}",
+            f"tags: [bert, {kind.pipeline}, bertwright]",
             "---",
             "",
-            "# A text classifier",
+            f"# {kind.title}",
             "",
             f"BERT ({config.num_hidden_layers} layers, hidden size {config.hidden_size}) fine-tuned from "
-            f"`{settings.model}` to tell apart {len(config.labels)} labels: {labels}. It reads "
-            f"{settings.max_length} tokens; longer texts lose their end.",
+            f"`{settings.model}` to {purpose}. It reads texts of {settings.max_length} tokens; {longer}.",
             "",
             *_table(metrics),
             "How it was made: `run/settings.yaml` has every setting, `run/log.jsonl` the curves, `run/data.json` the "
             "hashes of the data.",
             "",
             "```python",
-            "import bertwright",
-            "",
-            'print(bertwright.load("this-folder").predict(["a text"]))',
-            "",
-            "from transformers import pipeline",
-            "",
-            'print(pipeline("text-classification", "this-folder", truncation=True)("a text"))',
+            *example,
             "```",
             "",
         ]

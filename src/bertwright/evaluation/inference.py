@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bertwright.batches.order import Rows, token_batches
-from bertwright.tasks.task import BatchT, Examples, Task
+from bertwright.tasks.task import Examples, Measurable, Outputs, Task
 from bertwright.training.device import Compute
 
 WINDOW = 4096  # rows that are sorted by length, and held in memory, at a time
@@ -24,9 +25,9 @@ def windows(rows: Iterable[RowT], size: int = WINDOW) -> Iterator[list[RowT]]:
 
 
 def outputs(
-    model: nn.Module, task: Task[Any], examples: Examples[BatchT], compute: Compute, batch_tokens: int
-) -> Iterator[tuple[Rows, Tensor, BatchT]]:
-    """Rows, the head's output for them, and their batch; longest first, every row once.
+    model: nn.Module, task: Task[Any], examples: Examples[Any], compute: Compute, batch_tokens: int
+) -> Iterator[tuple[Rows, Tensor]]:
+    """Rows and the head's output for them; longest first, every row once.
 
     Args:
         model: Set to evaluation mode, without dropout.
@@ -40,14 +41,26 @@ def outputs(
         batch = examples.batch(rows).to(compute.device)
         with torch.inference_mode(), compute.autocast():
             output = task.outputs(model, batch)
-        yield rows, output, batch
+        yield rows, output
+
+
+def all_outputs(
+    model: nn.Module, task: Task[Any], examples: Measurable[Any], compute: Compute, batch_tokens: int = 4096
+) -> Outputs:
+    """What the model says of all things in the examples, in their order."""
+    found: Outputs | None = None
+    for rows, output in outputs(model, task, examples, compute, batch_tokens):
+        if found is None:
+            found = np.empty((examples.things, *output.shape[1:]), dtype=np.float32)
+        found[examples.places(rows)] = output.cpu().numpy()
+    assert found is not None
+    return found
 
 
 def measure(
-    model: nn.Module, task: Task[BatchT], examples: Examples[BatchT], compute: Compute, batch_tokens: int = 4096
+    model: nn.Module, task: Task[Any], examples: Measurable[Any], compute: Compute, batch_tokens: int = 4096
 ) -> dict[str, float]:
     """The task's metrics on a data set."""
     tally = task.tally()
-    for _, output, batch in outputs(model, task, examples, compute, batch_tokens):
-        tally.add(output, batch)
+    tally.add(all_outputs(model, task, examples, compute, batch_tokens), examples)
     return tally.metrics()

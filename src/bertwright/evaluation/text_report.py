@@ -1,4 +1,4 @@
-"""Figures of a classifier as text for a terminal: overall, by label, and the confusion matrix."""
+"""Figures of a model as text for a terminal: overall, by label, and the confusion matrix, as far as there are any."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,15 +9,17 @@ _CORNER = "true \\ predicted"
 
 def text_report(metrics: Mapping[str, float], details: Mapping[str, Any]) -> str:
     """A few aligned lines; the confusion matrix is left out beyond `_WIDEST_MATRIX` labels."""
-    labels = [_printable(label) for label in details["labels"]]
+    lines = ["  ".join(f"{name} {value:.4f}" for name, value in metrics.items())]
+    if "per_class" not in details:
+        return lines[0]
+    labels = [_printable(label) for label in details["per_class"]]
     width = max(len(label) for label in [*labels, "label"])
-    lines = ["  ".join(f"{name} {value:.4f}" for name, value in metrics.items()), ""]
-    lines.append(f"{'label':<{width}}  precision  recall      f1  support")
+    lines += ["", f"{'label':<{width}}  precision  recall      f1  support"]
     lines += [
         f"{label:<{width}}  {row['precision']:9.4f}  {row['recall']:6.4f}  {row['f1']:6.4f}  {row['support']:7d}"
         for label, row in zip(labels, details["per_class"].values(), strict=True)
     ]
-    if len(labels) <= _WIDEST_MATRIX:
+    if "confusion_matrix" in details and len(labels) <= _WIDEST_MATRIX:
         lines += ["", *_matrix(labels, details["confusion_matrix"])]
     return "\n".join(lines)
 

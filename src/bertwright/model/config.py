@@ -8,7 +8,7 @@ import difflib
 import reprlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, get_args
@@ -77,6 +77,7 @@ class BertConfig:
         pad_token_id: Only kept for other programs: tokens are flat here, and nothing is padded.
         labels: Names of the classes in the order of the logits; empty where there are none.
         problem_type: One of `PROBLEM_TYPES`, or None.
+        task: What a task needs for its answers and Hugging Face has no name for; stored under the key `bertwright`.
 
     Raises:
         ValueError: A value is out of range or does not fit another one; the text names both.
@@ -98,6 +99,7 @@ class BertConfig:
     pad_token_id: int | None = 0
     labels: tuple[str, ...] = ()
     problem_type: str | None = None
+    task: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_numbers()
@@ -149,7 +151,7 @@ class BertConfig:
                 found = f"{key} is {reprlib.repr(value)}, not {plain!r}"
                 raise ModelFolderError(f"{path} does not describe a BERT that can be read here: {found}")
         try:
-            return cls(**_known_values(content), labels=_labels(content))
+            return cls(**_known_values(content), labels=_labels(content), task=_task(content))
         except (ValueError, OverflowError) as error:
             raise ModelFolderError(f"{path}: {error}") from error
 
@@ -164,6 +166,8 @@ class BertConfig:
         if self.labels:
             content["id2label"] = {str(index): label for index, label in enumerate(self.labels)}
             content["label2id"] = {label: index for index, label in enumerate(self.labels)}
+        if self.task:
+            content[_OURS] = dict(self.task)
         return content
 
     @property
@@ -206,11 +210,21 @@ class BertConfig:
             raise ValueError(f"two labels are named {twice[0]!r}")
 
 
-_FILE_TYPES = MappingProxyType({f.name: f.type for f in fields(BertConfig) if f.name != "labels"})
+_FILE_TYPES = MappingProxyType({f.name: f.type for f in fields(BertConfig) if f.name not in ("labels", "task")})
+_OURS = "bertwright"
 
 
 def _known_values(content: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _typed(name, kind, content[name]) for name, kind in _FILE_TYPES.items() if name in content}
+
+
+def _task(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = content.get(_OURS, {})
+    if not isinstance(found, dict):
+        raise ValueError(  # noqa: TRY004  (as any other value that is wrong here)
+            f"{_OURS} is {reprlib.repr(found)}, it must be an object"
+        )
+    return found
 
 
 def _typed(name: str, kind: Any, value: object) -> object:

@@ -5,30 +5,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 
 from bertwright.errors import ModelFolderError
 from bertwright.files import make_folder, write_json
 from bertwright.model.config import BertConfig
+from bertwright.model.heads import Headed
 from bertwright.model.weights import WeightsFound, read_weights, write_weights
 from bertwright.text.wordpiece import WordPiece
 
 CONFIG = "config.json"
-
-
-class Headed(Protocol):
-    """An encoder with a head that Hugging Face has a class for."""
-
-    @property
-    def architecture(self) -> str:
-        """The class of transformers for these tensors."""
-        ...
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """All tensors by Hugging Face's names."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

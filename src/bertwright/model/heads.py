@@ -11,7 +11,14 @@ from bertwright.model.encoder import ACTIVATIONS, Bert
 from bertwright.model.flat import FlatTokens
 
 
-class SequenceClassifier(nn.Module):
+class Headed(nn.Module):
+    """An encoder with a head that transformers has a class for; its name is `architecture`."""
+
+    architecture: str
+    bert: Bert
+
+
+class SequenceClassifier(Headed):
     """Pooler, dropout, linear: logits for each sequence; transformers' `BertForSequenceClassification`."""
 
     architecture = "BertForSequenceClassification"
@@ -20,14 +27,70 @@ class SequenceClassifier(nn.Module):
         super().__init__()
         self.bert = Bert(config)
         self.classifier = nn.Linear(config.hidden_size, len(config.labels))
-        given = config.classifier_dropout
-        self.dropout = config.hidden_dropout_prob if given is None else given
+        self.dropout = _before_head(config)
 
     def forward(self, tokens: FlatTokens) -> Float[Tensor, "B C"]:
         """Logits of the C classes."""
         dropout = Dropout(tokens.ids.device, training=self.training)
         logits: Tensor = self.classifier(dropout(self.bert.pooled(tokens), self.dropout))
         return logits
+
+
+class TokenClassifier(Headed):
+    """Dropout, linear: logits for each token that is read; transformers' `BertForTokenClassification`."""
+
+    architecture = "BertForTokenClassification"
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.bert = Bert(config, pooler=False)
+        self.classifier = nn.Linear(config.hidden_size, len(config.labels))
+        self.dropout = _before_head(config)
+
+    def forward(self, tokens: FlatTokens, read: Int[Tensor, " Q"]) -> Float[Tensor, "Q C"]:
+        """Logits of the C tags at the flat places `read`, which are ascending."""
+        dropout = Dropout(tokens.ids.device, training=self.training)
+        logits: Tensor = self.classifier(dropout(self.bert(tokens, read), self.dropout))
+        return logits
+
+
+class SpanFinder(Headed):
+    """Linear: how likely an answer begins, or ends, at each token; transformers' `BertForQuestionAnswering`."""
+
+    architecture = "BertForQuestionAnswering"
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.bert = Bert(config, pooler=False)
+        self.qa_outputs = nn.Linear(config.hidden_size, 2)
+
+    def forward(self, tokens: FlatTokens, read: Int[Tensor, " Q"]) -> Float[Tensor, "Q 2"]:
+        """Logits of beginning and of ending at the flat places `read`, which are ascending."""
+        logits: Tensor = self.qa_outputs(self.bert(tokens, read))
+        return logits
+
+
+class MultipleChoice(Headed):
+    """Pooler, dropout, linear: one logit for each sequence; transformers' `BertForMultipleChoice`."""
+
+    architecture = "BertForMultipleChoice"
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.bert = Bert(config)
+        self.classifier = nn.Linear(config.hidden_size, 1)
+        self.dropout = _before_head(config)
+
+    def forward(self, tokens: FlatTokens) -> Float[Tensor, " B"]:
+        """How well each sequence fits; sequences of one question are rivals."""
+        dropout = Dropout(tokens.ids.device, training=self.training)
+        logits: Tensor = self.classifier(dropout(self.bert.pooled(tokens), self.dropout))
+        return logits.squeeze(1)
+
+
+def _before_head(config: BertConfig) -> float:
+    """Dropout before a head."""
+    return config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
 
 
 class PredictionTransform(nn.Module):
@@ -67,7 +130,7 @@ class PreTrainingHeads(nn.Module):
         self.seq_relationship = nn.Linear(config.hidden_size, 2) if pairs else None
 
 
-class PreTraining(nn.Module):
+class PreTraining(Headed):
     """The encoder with the heads of pre-training; transformers' `BertForPreTraining`, or `BertForMaskedLM`.
 
     Args:
@@ -79,11 +142,7 @@ class PreTraining(nn.Module):
         super().__init__()
         self.bert = Bert(config, pooler=pairs)
         self.cls = PreTrainingHeads(config, pairs=pairs)
-
-    @property
-    def architecture(self) -> str:
-        """The name of transformers' class for these heads."""
-        return "BertForMaskedLM" if self.cls.seq_relationship is None else "BertForPreTraining"
+        self.architecture = "BertForPreTraining" if pairs else "BertForMaskedLM"
 
     def forward(
         self, tokens: FlatTokens, masked_positions: Int[Tensor, " M"]

@@ -17,9 +17,10 @@ from bertwright.errors import DataError, ModelFolderError
 from bertwright.evaluation.inference import windows
 from bertwright.model.folder import ModelFolder
 from bertwright.model.heads import PreTraining
-from bertwright.serving.inputs import longest, rows_of
+from bertwright.serving.inputs import longest
+from bertwright.tasks.texts import text_rows
 from bertwright.text.complaints import shown
-from bertwright.text.tables.table import Row
+from bertwright.text.tables.texts import Row
 from bertwright.text.wordpiece import Encoded
 from bertwright.training.device import Compute
 
@@ -103,9 +104,9 @@ class MaskedPredictor:
             UsageError: `pairs` is not as long as `texts`.
             DataError: A text asks nothing: see `stream`.
         """
-        return list(self.stream(rows_of(texts, pairs)))
+        return list(self.stream(text_rows(texts, pairs)))
 
-    def stream(self, rows: Iterable[Row]) -> Iterator[Filled]:
+    def stream(self, rows: Iterable[Row[str]]) -> Iterator[Filled]:
         """Answers for rows of a table, in their order, in memory that does not grow with their number.
 
         Raises:
@@ -121,7 +122,7 @@ class MaskedPredictor:
             for row, answer, cut in zip(window, self._answers(encoded), encoded.truncated.tolist(), strict=True):
                 yield self._filled(row, answer, cut)
 
-    def _check(self, row: Row) -> None:
+    def _check(self, row: Row[str]) -> None:
         if MASK in row.text or MASK in (row.pair or "") or (row.pair is not None and self.judges_pairs):
             return
         asks = "no [MASK] in it" + (" and no second text" if self.judges_pairs else "")
@@ -155,7 +156,7 @@ class MaskedPredictor:
             for each, found in zip(ids.tolist(), scores.tolist(), strict=True)
         ]
 
-    def _filled(self, row: Row, answer: _Answer, cut: bool) -> Filled:
+    def _filled(self, row: Row[str], answer: _Answer, cut: bool) -> Filled:
         sides = [row.text] if row.pair is None else [row.text, row.pair]
         filled = list[tuple[Candidate, ...]]()
         best = list[str]()

@@ -10,8 +10,8 @@ from bertwright.settings.verbs import (
     DemoSettings,
     EvaluateSettings,
     FinetuneSettings,
-    Metric,
     PredictSettings,
+    TaskName,
     TrainingSettings,
 )
 
@@ -23,13 +23,13 @@ __all__ = [
     "EvaluateSettings",
     "FinetuneSettings",
     "InspectSettings",
-    "Metric",
     "Precision",
     "PredictSettings",
     "PrepareSettings",
     "PretrainSettings",
     "Settings",
     "TableSettings",
+    "TaskName",
     "TrainingSettings",
     "VocabSettings",
 ]

@@ -24,6 +24,10 @@ class TableSettings(Settings):
     """The column of the second text, for pairs."""
     label_column: str | None = None
     """The column of the label."""
+    label_columns: tuple[str, ...] | None = None
+    """Several columns of 1 and 0, each the name of a label that a text has or has not (multilabel)."""
+    label_separator: str | None = None
+    """What stands between several labels in one cell (multilabel; | ; or , when not given)."""
     quoting: bool | None = None
     """Whether `"` quotes a field; decided from the file itself when not given."""
     skip_bad_rows: bool = False

@@ -20,7 +20,7 @@ from bertwright.settings.shared import (
     TableSettings,
 )
 
-Metric = Literal["accuracy", "f1_macro", "f1_weighted", "f1", "matthews_correlation", "loss"]
+TaskName = Literal["classification", "multilabel", "regression", "tagging", "qa", "choice"]
 
 
 class TrainingSettings(LearningSettings):
@@ -44,6 +44,10 @@ class TrainingSettings(LearningSettings):
     """Keep the embeddings and this many of the lowest layers as they are (0 = the embeddings alone)."""
     label_smoothing: Annotated[Fraction, Spelled("label_smoothing_factor")] = 0.0
     """Share of each target that is spread evenly over all labels."""
+    stride: Annotated[Positive, Spelled("doc_stride")] = 128
+    """Tokens between the beginnings of two windows of a long context (qa)."""
+    max_answer_length: Positive = 30
+    """Tokens of the longest answer (qa)."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced = every label weighs the same in the loss, however rare it is."""
 
@@ -64,8 +68,10 @@ class MeasureSettings(RunSettings):
     """With two labels, the one whose precision, recall and F1 are given; the second in order when not given."""
     eval_steps: Positive | None = None
     """Evaluate on the validation set every N steps; after each epoch when not given."""
-    best_metric: Annotated[Metric, Spelled("metric_for_best_model")] = "accuracy"
-    """The validation figure by which the best model is kept."""
+    best_metric: Annotated[str | None, Spelled("metric_for_best_model")] = None
+    """The validation figure by which the best model is kept; the task's usual one when not given."""
+    tune_thresholds: bool = True
+    """Choose thresholds on the validation set: from when on a label is given (multilabel), or no answer (qa)."""
     early_stopping_patience: Positive | None = None
     """Stop after this many evaluations in a row without a better --best-metric."""
 
@@ -81,6 +87,8 @@ class FinetuneSettings(TrainingSettings, MeasureSettings, TableSettings, DeviceS
     """Labelled file to learn from: .csv .tsv .jsonl .parquet, or .gz of these."""
     output_dir: Annotated[Path, Free]
     """Folder for the model; run/ inside it tells how it came about."""
+    task: TaskName | None = None
+    """What the model is to learn; guessed from the data, and printed, when not given."""
     validation: Annotated[Path | None, Spelled("validation_file", "dev")] = None
     """Labelled file to choose the best model by; split off --train when not given."""
     test: Annotated[Path | None, Spelled("test_file")] = None

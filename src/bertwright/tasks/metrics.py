@@ -1,16 +1,18 @@
-"""Figures of classification from a confusion matrix, named as scikit-learn names them.
+"""Figures of classification, of multi-label classification and of regression, named as scikit-learn names them.
 
-A matrix is all that accuracy, precision, recall, F1 and Matthews' coefficient need, so that a data set of any size
-is measured in C x C numbers. Where a figure is 0 / 0 it is 0, as in scikit-learn with `zero_division=0`.
+A confusion matrix is all that accuracy, precision, recall, F1 and Matthews' coefficient need, so that a data set of
+any size is measured in C x C numbers. Where a figure is 0 / 0 it is 0, as in scikit-learn with `zero_division=0`.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.int64]
+Counts = NDArray[Any]
 
 
 def confusion_matrix(truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], classes: int) -> Matrix:
@@ -42,17 +44,117 @@ def classification_metrics(matrix: Matrix, *, positive: int | None = None) -> di
 
 def per_class(matrix: Matrix, labels: Sequence[str]) -> dict[str, dict[str, float]]:
     """Precision, recall, F1 and support of each class, by name."""
-    columns = zip(*_by_class(matrix), strict=True)
+    return _named(labels, *_by_class(matrix))
+
+
+def _named(labels: Sequence[str], *figures: NDArray[Any]) -> dict[str, dict[str, float]]:
+    columns = zip(*figures, strict=True)
     return {
         label: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(n)}
         for label, (p, r, f, n) in zip(labels, columns, strict=True)
     }
 
 
+class LabelCounts:
+    """Hits, true and given labels of each of C labels that a text can have any number of; adds up text by text."""
+
+    def __init__(self, labels: int) -> None:
+        self.hits, self.support, self.given = np.zeros((3, labels), dtype=np.int64)
+        self.texts = self.all_right = 0
+
+    def add(self, truth: Bool[np.ndarray, "N C"], given: Bool[np.ndarray, "N C"]) -> None:
+        """Count N texts."""
+        self.hits += (truth & given).sum(axis=0)
+        self.support += truth.sum(axis=0)
+        self.given += given.sum(axis=0)
+        self.texts += len(truth)
+        self.all_right += int((truth == given).all(axis=1).sum())
+
+    def metrics(self) -> dict[str, float]:
+        """Share of texts whose labels are all right, and micro, macro and weighted precision, recall and F1."""
+        accuracy = {"accuracy": _ratio(self.all_right, self.texts)}
+        return accuracy | averages(self.hits, self.support, self.given)
+
+    def per_class(self, labels: Sequence[str]) -> dict[str, dict[str, float]]:
+        """Precision, recall, F1 and support of each label, by name."""
+        return by_name(labels, self.hits, self.support, self.given)
+
+
+def averages(hits: Counts, support: Counts, given: Counts) -> dict[str, float]:
+    """Micro, macro and weighted precision, recall and F1 over C kinds of things.
+
+    Args:
+        hits: How many of each kind were given where they are true.
+        support: How many are true.
+        given: How many were given.
+    """
+    micro = _rates(*(np.array([counts.sum()]) for counts in (hits, support, given)))
+    figures: dict[str, float] = {}
+    for name, total, values in zip(("precision", "recall", "f1"), micro, _rates(hits, support, given), strict=True):
+        figures[f"{name}_micro"] = float(total[0])
+        figures[f"{name}_macro"] = _ratio(values.sum(), len(values))
+        figures[f"{name}_weighted"] = _ratio((values * support).sum(), support.sum())
+    return figures
+
+
+def by_name(names: Sequence[str], hits: Counts, support: Counts, given: Counts) -> dict[str, dict[str, float]]:
+    """Precision, recall, F1 and support of each of C kinds of things; see `averages`."""
+    return _named(names, *_rates(hits, support, given), support)
+
+
+def best_threshold(scores: Float[np.ndarray, " N"], truth: Bool[np.ndarray, " N"]) -> float:
+    """The probability from which on a label should be given for the best F1; 0.5 where it never is the right one.
+
+    It lies half-way between two scores, so that rounding moves none across it.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    hits = np.cumsum(truth[order])
+    if not hits[-1]:
+        return 0.5
+    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + hits[-1])
+    f1[:-1][ranked[:-1] == ranked[1:]] = 0.0  # texts of one score are given the label together
+    best = int(f1.argmax())
+    below = ranked[best + 1] if best + 1 < len(ranked) else 0.0
+    return float((ranked[best] + below) / 2)
+
+
+def regression_metrics(truth: Float[np.ndarray, " N"], found: Float[np.ndarray, " N"]) -> dict[str, float]:
+    """Pearson's and Spearman's correlation, mean squared and mean absolute error."""
+    error = found - truth
+    return {
+        "pearson": _correlation(truth, found),
+        "spearman": _correlation(_ranks(truth), _ranks(found)),
+        "mse": _ratio(float(np.square(error).sum()), len(error)),
+        "mae": _ratio(float(np.abs(error).sum()), len(error)),
+    }
+
+
+def _correlation(one: Float[np.ndarray, " N"], other: Float[np.ndarray, " N"]) -> float:
+    """Pearson's; 0 where one of them does not vary."""
+    if not len(one):
+        return 0.0
+    one, other = one - one.mean(), other - other.mean()
+    return _ratio(float(one @ other), float(np.sqrt((one @ one) * (other @ other))))
+
+
+def _ranks(values: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """Ranks from 0; equal values share the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts) - 1
+    ranks: NDArray[np.float64] = (last - (counts - 1) / 2)[inverse]
+    return ranks
+
+
 def _by_class(matrix: Matrix) -> tuple[NDArray[np.float64], ...]:
-    hits = np.diag(matrix).astype(np.float64)
-    support, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
-    return _divide(hits, predicted), _divide(hits, support), _divide(2 * hits, support + predicted), support
+    support = matrix.sum(axis=1)
+    return *_rates(np.diag(matrix), support, matrix.sum(axis=0)), support
+
+
+def _rates(hits: Counts, support: Counts, predicted: Counts) -> tuple[NDArray[np.float64], ...]:
+    """Precision, recall and F1."""
+    hits = hits.astype(np.float64)
+    return _divide(hits, predicted), _divide(hits, support), _divide(2 * hits, support + predicted)
 
 
 def _divide(numerator: NDArray[np.float64], denominator: Matrix) -> NDArray[np.float64]:

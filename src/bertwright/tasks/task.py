@@ -1,6 +1,7 @@
 """What the training loop and evaluation ask of a task; a new task is one new file beside this one.
 
-A task turns rows into examples, owns its head, its losses (sums and counts), its decoding and its metrics.
+A task turns rows into examples, owns its head, its losses (sums and counts), its decoding and its metrics. What
+fine-tuning asks of one beyond this is in `finetuning.py`.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bertwright.model.flat import FlatTokens
+
+Outputs = NDArray[np.float32]
+"""What a model says of each *thing* that it is asked about: a text, a word, a token of a passage, a choice."""
 
 
 class Batch(Protocol):
@@ -49,15 +53,32 @@ class Examples(Protocol[BatchT_co]):
         ...
 
 
-class Tally(Protocol[BatchT_contra]):
-    """Metrics gathered batch by batch, in memory that does not grow with the data."""
+class Measurable(Examples[BatchT_co], Protocol[BatchT_co]):
+    """Examples of which all outputs can be laid into one array."""
 
-    def add(self, outputs: Tensor, batch: BatchT_contra) -> None:
-        """Count one batch."""
+    @property
+    def things(self) -> int:
+        """How many things the model is asked about."""
+        ...
+
+    def places(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """The numbers of the things that a batch of the examples `rows` asks about, in its order."""
+        ...
+
+
+MeasurableT = TypeVar("MeasurableT", bound=Measurable[Any])
+MeasurableT_contra = TypeVar("MeasurableT_contra", bound=Measurable[Any], contravariant=True)
+
+
+class Tally(Protocol[MeasurableT_contra]):
+    """Metrics gathered data set by data set, or piece by piece of one."""
+
+    def add(self, outputs: Outputs, examples: MeasurableT_contra) -> None:
+        """Count all outputs of some examples."""
         ...
 
     def metrics(self) -> dict[str, float]:
-        """The figures so far."""
+        """The figures so far, `loss` among them."""
         ...
 
 
@@ -77,9 +98,9 @@ class Task(Protocol[BatchT_contra]):
         ...
 
     def outputs(self, model: nn.Module, batch: Batch) -> Tensor:
-        """What a tally and a decoder read: the head's output, one row an example; needs no labels."""
+        """What a tally and a decoder read: a row for each thing; needs no labels."""
         ...
 
-    def tally(self) -> Tally[BatchT_contra]:
+    def tally(self) -> Tally[Any]:
         """An empty tally."""
         ...

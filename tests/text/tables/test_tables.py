@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertwright.errors import BertwrightError, DataError, UsageError
-from bertwright.text.tables.table import Row, RowCounts, Table, open_table, read_stream
+from bertwright.text.tables.table import RowCounts, Table
+from bertwright.text.tables.texts import Row, open_table, read_stream
 
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 tricky = ['"', '""', 'a "quoted" word', '"Half of it', "a,b;c", "tab\there", "two\nlines", "a\rb", "蔡陆线", "\ufeff"]

@@ -4,10 +4,14 @@ Values come as CSV, JSON and Parquet give them; a label is the same string which
 Knows nothing of rows or files.
 """
 
+import json
 import math
 import re
 
 LONGEST_CELL = 10_000_000  # characters
+SEPARATORS = ("|", ";", ",")
+"""What may stand between several labels in one cell, the surest sign first."""
+_YES, _NO = frozenset({"1", "true", "yes", "x"}), frozenset({"0", "false", "no"})
 _NUL_OR_SURROGATE = re.compile("[\0\ud800-\udfff]")
 _KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
@@ -52,6 +56,68 @@ def label_of(value: object) -> str | None:
             return str(int(value)) if value.is_integer() else repr(value)
         case _:
             return _checked(value, "label").strip() or None
+
+
+def labels_of(value: object, separator: str | None = None) -> tuple[str, ...]:
+    """Return all labels of a cell, each once, in their order: a list, JSON text of one, or names with separators.
+
+    Args:
+        value: The cell; null and blank are no labels.
+        separator: What stands between names; None for `SEPARATORS`, whichever comes first in that list.
+
+    Raises:
+        UnusableCellError: An element is no label.
+    """
+    if isinstance(value, str):
+        value = _listed(value, separator)
+    elif value is None or not isinstance(value, list | tuple):
+        value = [value]
+    found = (label_of(element) for element in value)
+    return tuple(dict.fromkeys(label for label in found if label is not None))
+
+
+def _listed(text: str, separator: str | None) -> list[object]:
+    if separator is None and text.lstrip().startswith("["):
+        try:
+            listed = json.loads(text)
+        except ValueError as error:
+            raise UnusableCellError(f"the labels begin with [ but are no JSON list: {error}") from error
+        if isinstance(listed, list):
+            return listed
+    used = separator or next((sign for sign in SEPARATORS if sign in text), None)
+    return [text] if used is None else list(text.split(used))
+
+
+def number_of(value: object) -> float | None:
+    """Return the number of a cell; null and blank are None.
+
+    Raises:
+        UnusableCellError: It is no number, or not a finite one.
+    """
+    text = label_of(value)
+    if text is None:
+        return None
+    try:
+        found = float(text)
+    except ValueError as error:
+        raise UnusableCellError(f"the label {text[:60]!r} is no number") from error
+    if not math.isfinite(found):
+        raise UnusableCellError(f"the label {text!r} is not a finite number")
+    return found
+
+
+def is_yes(value: object, column: str) -> bool:
+    """Whether a cell says that the label of its column is given: 1, true, yes; not: 0, false, no, null and blank.
+
+    Raises:
+        UnusableCellError: It says something else.
+    """
+    text = label_of(value)
+    if text is None or text.casefold() in _NO:
+        return False
+    if text.casefold() in _YES:
+        return True
+    raise UnusableCellError(f"the label column {column!r} holds {text[:60]!r}, neither 1 nor 0")
 
 
 def _checked(value: object, role: str) -> str:

@@ -40,31 +40,33 @@ class Named:
 
     text: str | None = None
     pair: str | None = None
-    label: str | None = None
+    labels: tuple[str, ...] = ()
 
-    def by_flag(self) -> dict[str, str]:
-        """Return flag → name for the columns that were named."""
-        flags = {"--text-column": self.text, "--text-pair-column": self.pair, "--label-column": self.label}
-        return {flag: name for flag, name in flags.items() if name is not None}
+    def flags(self) -> list[tuple[str, str]]:
+        """Return flag and name of each column that was named."""
+        label = "--label-column" if len(self.labels) == 1 else "--label-columns"
+        flags = [("--text-column", self.text), ("--text-pair-column", self.pair)]
+        flags += [(label, name) for name in self.labels]
+        return [(flag, name) for flag, name in flags if name is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns a row is made of; None where there is no pair or no label."""
+    """The columns a row is made of; None or none where there is no pair or label."""
 
     text: str
     pair: str | None
-    label: str | None
+    labels: tuple[str, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns in use: text, pair, label."""
-        return tuple(name for name in (self.text, self.pair, self.label) if name is not None)
+        """The columns in use: text, pair, labels."""
+        return (self.text, *((self.pair,) if self.pair else ()), *self.labels)
 
 
 def is_header(cells: Sequence[str], named: Named) -> bool:
     """Whether a first row is one of column names: it holds a well-known one, or one that the user named."""
-    named_names = set(named.by_flag().values())
+    named_names = {name for _, name in named.flags()}
     return any(cell.strip() in named_names or cell.strip().casefold() in _KNOWN for cell in cells)
 
 
@@ -79,10 +81,10 @@ def choose_columns(found: Sequence[str], named: Named, path: Path, *, needs_labe
     usable = [name for name in found if name not in {"", IGNORED}]
     _check_names(usable, named, path)
     text, pair = (named.text, named.pair) if named.text else _guess_texts(usable, named, path)
-    label = named.label
-    if label is None and needs_label:
-        label = _guess_label([name for name in usable if name not in {text, pair}], usable, path)
-    columns = Columns(text, pair, label)
+    labels = named.labels
+    if not labels and needs_label:
+        labels = (_guess_label([name for name in usable if name not in {text, pair}], usable, path),)
+    columns = Columns(text, pair, labels)
     if len(set(columns.names)) < len(columns.names):
         raise UsageError(f"{place(path)}: one column cannot be two of text, pair and label: {all_shown(columns.names)}")
     return columns
@@ -91,7 +93,7 @@ def choose_columns(found: Sequence[str], named: Named, path: Path, *, needs_labe
 def _check_names(usable: Sequence[str], named: Named, path: Path) -> None:
     if twice := [name for name, count in Counter(usable).items() if count > 1]:
         raise UsageError(f"{place(path)}: the column {shown(twice[0])} occurs twice; rename one of them")
-    for flag, name in named.by_flag().items():
+    for flag, name in named.flags():
         if name not in usable:
             hint = did_you_mean(name, usable)
             raise UsageError(f"{place(path)}: no column {shown(name)} ({flag}){_listed(usable)}{hint}")
@@ -100,7 +102,7 @@ def _check_names(usable: Sequence[str], named: Named, path: Path) -> None:
 
 
 def _guess_texts(usable: Sequence[str], named: Named, path: Path) -> tuple[str, str | None]:
-    by_folded = {name.casefold(): name for name in usable if name != named.label}
+    by_folded = {name.casefold(): name for name in usable if name not in named.labels}
     pairs = [(by_folded[one], by_folded[two]) for one, two in _PAIRS if {one, two} <= by_folded.keys()]
     paired = {name for pair in pairs for name in pair}
     singles = [by_folded[name] for name in _TEXTS if by_folded.get(name, name) in by_folded.values()]

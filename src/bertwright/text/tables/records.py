@@ -6,19 +6,21 @@ files are in `delimited.py`. Knows nothing of what the columns mean: texts, labe
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from bertwright.errors import DataError
 from bertwright.text.complaints import one_line, place
-from bertwright.text.lines import LONGEST_LINE, Lines, without_ending
+from bertwright.text.lines import Lines, without_ending
 
 HEAD = 100
 """How many rows are looked at for the names of the columns."""
+LONGEST_DOCUMENT = 200_000_000
+"""Characters of a JSON document, which is read as a whole: SQuAD 2.0 has 42 million, and more when it is indented."""
 _GAP = re.compile(r"[\s,]*")
 
 
@@ -109,6 +111,8 @@ class Parquet:
     form: str = "Parquet"
     warnings: tuple[str, ...] = ()
     rows_at_once: int = 1_024
+    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What the numbers in a column stand for, where the `datasets` library wrote that down."""
 
     def records(self, names: Sequence[str]) -> Iterator[Record]:
         """Yield one record a row, counted from 1."""
@@ -126,6 +130,16 @@ def open_json(path: Path, lines: Lines) -> JsonList | JsonLines:
     first = next((line for line in lines if line.strip()), "")
     if not first.lstrip().startswith("["):
         return JsonLines(lines, json_columns(lines))
+    text = json_document(path, lines)
+    return JsonList(path, text, json_columns(raw for _, raw in _list_elements(text)))
+
+
+def json_document(path: Path, lines: Iterable[str]) -> str:
+    """Return the text of a file that holds one JSON value; it is known to be well-formed then.
+
+    Raises:
+        DataError: It is not JSON, or longer than `LONGEST_DOCUMENT`.
+    """
     text = _whole_text(path, lines)
     try:
         json.loads(text)
@@ -133,13 +147,25 @@ def open_json(path: Path, lines: Lines) -> JsonList | JsonLines:
         raise DataError(f"{place(path, error.lineno)}: not JSON: {error.msg} (column {error.colno})") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{place(path)}: not JSON that can be read: {error}") from error
-    return JsonList(path, text, json_columns(raw for _, raw in _list_elements(text)))
+    return text
 
 
 def json_columns(rows: Iterable[str]) -> tuple[str, ...]:
     """Return the keys that occur in the first rows, in the order of their coming."""
-    records = (_json_value(row) for row in islice(rows, HEAD))
+    records = (json_value(row) for row in islice(rows, HEAD))
     return tuple(dict.fromkeys(key for record in records if isinstance(record, dict) for key in record))
+
+
+def json_value(raw: str) -> object:
+    """Return the parsed value, or the ValueError that says why there is none."""
+    try:
+        return json.loads(raw)
+    except json.JSONDecodeError as error:
+        return ValueError(f"{error.msg} at column {error.colno}")
+    except ValueError as error:  # an integer of thousands of digits
+        return error
+    except RecursionError:
+        return ValueError("brackets nested too deeply")
 
 
 def open_parquet(path: Path, *, rows_at_once: int = 1_024) -> Parquet:
@@ -149,7 +175,9 @@ def open_parquet(path: Path, *, rows_at_once: int = 1_024) -> Parquet:
         DataError: It is not a Parquet file, or a damaged one.
     """
     with _parquet_file(path) as file:
-        return Parquet(path, tuple(file.schema_arrow.names), rows_at_once=rows_at_once)
+        schema = file.schema_arrow
+    names = _class_names((schema.metadata or {}).get(b"huggingface", b"{}"))
+    return Parquet(path, tuple(schema.names), rows_at_once=rows_at_once, class_names=names)
 
 
 @contextmanager
@@ -166,6 +194,23 @@ def _parquet_file(path: Path) -> Iterator[Any]:
         raise DataError(f"{place(path)}: not a whole Parquet file ({reason}); fetch or write it again") from error
 
 
+def _class_names(noted: bytes) -> dict[str, tuple[str, ...]]:
+    """Read the names of classes by column, in the form in which `datasets` notes the types of columns."""
+    match json_value(noted.decode(errors="replace")):
+        case {"info": {"features": dict(features)}}:
+            return {column: names for column, feature in features.items() if (names := _names_in(feature))}
+    return {}
+
+
+def _names_in(feature: object) -> tuple[str, ...]:
+    match feature:
+        case {"_type": "ClassLabel", "names": [*names]}:
+            return tuple(map(str, names))
+        case {"feature": inner} | [inner]:  # a list of them, as it is written today and as it once was
+            return _names_in(inner)
+    return ()
+
+
 def _parquet_value(cell: Any) -> object:
     """Return the Python value; what a writer declared to be a string but is not UTF-8 stays bytes."""
     try:
@@ -175,7 +220,7 @@ def _parquet_value(cell: Any) -> object:
 
 
 def _json_record(line: int, raw: str, names: Sequence[str]) -> Record:
-    value = _json_value(raw)
+    value = json_value(raw)
     if isinstance(value, ValueError):
         return Record(line, raw, problem=f"not JSON: {value}")
     if not isinstance(value, dict):
@@ -185,27 +230,15 @@ def _json_record(line: int, raw: str, names: Sequence[str]) -> Record:
     return Record(line, raw, tuple(value[name] for name in names))
 
 
-def _json_value(raw: str) -> object:
-    """Return the parsed value, or the ValueError that says why there is none."""
-    try:
-        return json.loads(raw)
-    except json.JSONDecodeError as error:
-        return ValueError(f"{error.msg} at column {error.colno}")
-    except ValueError as error:  # an integer of thousands of digits
-        return error
-    except RecursionError:
-        return ValueError("brackets nested too deeply")
-
-
 def _whole_text(path: Path, lines: Iterable[str]) -> str:
     parts: list[str] = []
     length = 0
     for line in lines:
         parts.append(line)
         length += len(line)
-        if length > LONGEST_LINE:  # a list may well be one line
-            limit = f"{LONGEST_LINE:,} characters"
-            raise DataError(f"{place(path)}: a JSON list longer than {limit}; write it as .jsonl, one object a line")
+        if length > LONGEST_DOCUMENT:
+            limit = f"{LONGEST_DOCUMENT:,} characters"
+            raise DataError(f"{place(path)}: a JSON document longer than {limit}; write .jsonl, one object a line")
     return "".join(parts)
 
 

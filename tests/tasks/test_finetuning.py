@@ -1,4 +1,4 @@
-"""Labelled rows: the split keeps the share of every label; what is wrong with labels is said with file and line."""
+"""Rows of a task: the split keeps the share of every label; what is wrong with labels is said with file and line."""
 
 import gzip
 from collections import Counter
@@ -10,15 +10,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertwright.errors import DataError
-from bertwright.tasks.labelled import LabelledRows, check_classes, check_known, split
-from bertwright.text.tables.table import open_table
+from bertwright.tasks import finetuning
+from bertwright.tasks.classification import Classification, check_classes
+from bertwright.tasks.finetuning import Rows
+from bertwright.text.tables.texts import Row, open_table
 from bertwright.text.wordpiece import WordPiece
 
+PATH = Path("train.csv")
 
-def rows_of(labels: list[str], pairs: list[str] | None = None) -> LabelledRows:
+
+def rows_of(labels: list[str], pairs: list[str] | None = None) -> Rows[Row[str]]:
     """Texts that name their place, from line 2 of a file on."""
-    texts = [f"text {place}" for place in range(len(labels))]
-    return LabelledRows(Path("train.csv"), texts, pairs, labels, np.arange(len(labels)) + 2)
+    seconds = pairs or [None] * len(labels)
+    return Rows(
+        PATH,
+        [
+            Row(f"text {place}", pair, label, place + 2)
+            for place, (label, pair) in enumerate(zip(labels, seconds, strict=True))
+        ],
+    )
+
+
+def labels_of(rows: Rows[Row[str]]) -> list[str]:
+    return [row.label or "" for row in rows]
+
+
+def split(rows: Rows[Row[str]], fraction: float, *, seed: int) -> tuple[Rows[Row[str]], Rows[Row[str]]]:
+    return finetuning.split(rows, labels_of(rows), fraction, seed=seed)
 
 
 def told(check: object, *arguments: object, **named: object) -> str:
@@ -35,30 +53,31 @@ def told(check: object, *arguments: object, **named: object) -> str:
 def test_rows_of_a_file_with_their_lines(tmp_path: Path):
     path = tmp_path / "pairs.tsv.gz"
     path.write_bytes(gzip.compress(b"text\ttext_pair\tlabel\nhallo\twelt\tja\n\nein\ttext\tnein\n"))
-    rows = LabelledRows.read(open_table(path, skip_bad_rows=True, quarantine=tmp_path / "bad.jsonl"))
-    assert (rows.texts, rows.pairs, rows.labels) == (["hallo", "ein"], ["welt", "text"], ["ja", "nein"])
-    assert (rows.lines.tolist(), rows.path) == ([2, 4], path)
+    rows = Rows(path, list(open_table(path, skip_bad_rows=True, quarantine=tmp_path / "bad.jsonl").read()))
+    assert rows.items == [Row("hallo", "welt", "ja", 2), Row("ein", "text", "nein", 4)]
+    assert (rows.lines.tolist(), len(rows)) == ([2, 4], 2)
 
 
 def test_taking_rows():
     rows = rows_of(["a", "b", "c"], pairs=["x", "y", "z"]).take(np.array([2, 0]))
-    assert (rows.texts, rows.pairs, rows.labels) == (["text 2", "text 0"], ["z", "x"], ["c", "a"])
-    assert rows.lines.tolist() == [4, 2]
+    assert rows.items == [Row("text 2", "z", "c", 4), Row("text 0", "x", "a", 2)]
 
 
 def test_description():
-    assert rows_of(["b", "a", "b"]).describe() == "3 texts (b 2, a 1)"
+    task = Classification(("a", "b"))
+    assert task.describe(rows_of(["b", "a", "b"])) == "3 texts (b 2, a 1)"
     many = rows_of([f"label {place % 12:02}" for place in range(24)])
-    assert many.describe().endswith("label 09 2, and 2 more labels)")
+    assert task.describe(many).endswith("label 09 2, and 2 more labels)")
 
 
 def test_encoding():
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "text", "0", "1", "2", "x"]
     rows = rows_of(["b", "a", "b"], pairs=["x", "x x", "x"])
-    texts = rows.encode(WordPiece.from_tokens(tokens, max_length=512), ("a", "b"), 6)
+    texts = Classification(("a", "b")).encode(rows, WordPiece.from_tokens(tokens, max_length=512), 6)
     assert texts.labels.tolist() == [1, 0, 1]
     assert texts.encoded.ids.tolist() == [2, 5, 6, 3, 9, 3, 2, 5, 3, 9, 9, 3, 2, 5, 8, 3, 9, 3]
-    assert texts.encoded.truncated.tolist() == [False, True, False]
+    assert texts.cut.tolist() == [False, True, False]
+    assert texts.longest == 7
     assert texts.where(np.array([2, 0])) == "train.csv: lines 2, 4"
 
 
@@ -73,13 +92,13 @@ def test_the_split_keeps_each_labels_share(labels: list[str], fraction: float, s
     except DataError:
         assert all(round(count * fraction) == 0 or count == 1 for count in Counter(labels).values())
         return
-    assert sorted([*kept.texts, *held_out.texts]) == sorted(rows.texts)
+    assert sorted([*kept.lines, *held_out.lines]) == rows.lines.tolist()
     for part in (kept, held_out):
         assert part.lines.tolist() == sorted(part.lines.tolist())
     for label, count in Counter(labels).items():
-        held = held_out.labels.count(label)
+        held = labels_of(held_out).count(label)
         assert held == min(round(count * fraction), count - 1)
-        assert kept.labels.count(label) >= 1
+        assert labels_of(kept).count(label) >= 1
 
 
 def test_the_split_is_seeded_and_random():
@@ -110,15 +129,15 @@ def test_too_few_rows_to_split():
 
 
 def test_two_labels_are_needed():
-    check_classes(rows_of(["a", "b"]))
-    assert told(check_classes, rows_of(["a", "a"])) == (
+    check_classes(["a", "b"], PATH)
+    assert told(check_classes, ["a", "a"], PATH) == (
         "train.csv: all 2 rows have the label 'a': there is nothing to tell apart; is it the right --label-column?"
     )
 
 
 def test_labels_that_look_like_texts():
-    check_classes(rows_of(["a", "b", "c"] * 2))
-    assert told(check_classes, rows_of(["0.1", "0.2", "0.3", "0.1"])) == (
+    check_classes(["a", "b", "c"] * 2, PATH)
+    assert told(check_classes, ["0.1", "0.2", "0.3", "0.1"], PATH) == (
         "train.csv: 4 rows have 3 different labels, among them '0.1': "
         "this looks like an id, a number or a text; is it the right --label-column?"
     )
@@ -126,10 +145,10 @@ def test_labels_that_look_like_texts():
 
 def test_labels_that_training_never_saw():
     rows = rows_of(["a", "x", "b", "y", "x"])
-    assert told(check_known, rows, ("a", "b"), source="the training set (train.csv)") == (
+    assert told(Classification(("a", "b")).check, rows, "the training set (train.csv)") == (
         "train.csv:3: labels that the training set (train.csv) does not have: 'x' (rows: 2), 'y' (rows: 1); "
         "it has 'a', 'b'"
     )
-    check_known(rows, ("a", "b", "x", "y", "z"), source="the model")
+    Classification(("a", "b", "x", "y", "z")).check(rows, "the model")
     many = tuple(f"{place:02}" for place in range(11))
-    assert told(check_known, rows_of(["q"]), many, source="the model").endswith("'08', '09', ...")
+    assert told(Classification(many).check, rows_of(["q"]), "the model").endswith("'08', '09', ...")

@@ -1,0 +1,123 @@
+"""The labelled files of a fine-tuning: read, split, checked against each other, encoded.
+
+Whatever is wrong with files and labels is said here, before any training. Knows no model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertwright.api.common import say, say_counts, told, warn_of_cuts
+from bertwright.errors import UsageError
+from bertwright.settings import FinetuneSettings
+from bertwright.tasks.finetuning import Rows, TaskExamples, split
+from bertwright.tasks.kinds import TASKS, AnyTask, guess_task
+from bertwright.text.wordpiece import WordPiece
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSets:
+    """Training and validation rows, and the task that they set."""
+
+    task: AnyTask
+    train: Rows[Any]
+    validation: Rows[Any]
+
+    @classmethod
+    def read(cls, settings: FinetuneSettings, folder: Path) -> "TrainingSets":
+        """Read and check all labelled files; of the test file only the labels are looked at.
+
+        Args:
+            settings: Which files, and how to read them.
+            folder: Where unusable rows go, if they are to be skipped.
+
+        Raises:
+            DataError, UsageError: A file, its labels, or a setting that depends on the labels is wrong.
+        """
+        kind = _kind(settings)
+        train = _read(kind, settings.train, "train", settings, folder)
+        task = kind.learn(train, settings)
+        if settings.validation is not None:
+            validation = _read(kind, settings.validation, "validation", settings, folder)
+        else:
+            strata = [task.stratum(row) for row in train]
+            train, validation = split(train, strata, settings.validation_fraction, seed=settings.seed)
+            share = f"{settings.validation_fraction:.0%} of each label, seed {settings.seed}"
+            say(f"validation set split off {train.path}: {share}", quiet=settings.quiet)
+            task = kind.learn(train, settings)  # weights of classes are of what is learned from
+        say(f"train: {task.describe(train)}", quiet=settings.quiet)
+        say(f"validation: {task.describe(validation)}", quiet=settings.quiet)
+        sets = cls(task, train, validation)
+        sets._check_known(validation)
+        check_metric(task, settings.best_metric)
+        if settings.test is not None:
+            sets._check_known(_read(kind, settings.test, "test", settings, folder))
+        return sets
+
+    def _check_known(self, rows: Rows[Any]) -> None:
+        self.task.check(rows, f"the training set ({self.train.path})")
+
+    def encode(self, tokenizer: WordPiece, max_length: int) -> Sequence[TaskExamples[Any]]:
+        """Training and validation set as token ids and labels; cut texts are reported."""
+        encoded = []
+        for role, rows in (("train", self.train), ("validation", self.validation)):
+            examples = self.task.encode(rows, tokenizer, max_length)
+            warn_of_cuts(role, int(examples.cut.sum()), len(rows), max_length, longest=examples.longest)
+            encoded.append(examples)
+        return encoded
+
+
+def check_metric(task: AnyTask, wanted: str | None) -> str:
+    """The figure by which the best model is chosen.
+
+    Raises:
+        UsageError: The task has no such figure.
+    """
+    if wanted is None:
+        return task.metrics[0]
+    if wanted not in task.metrics:
+        raise UsageError(f"best_metric = {wanted!r}: for {task.name} it can be {', '.join(task.metrics)}")
+    return wanted
+
+
+def given_files(settings: FinetuneSettings) -> dict[str, Path]:
+    """The labelled files that are given, by their roles."""
+    files = {"train": settings.train, "validation": settings.validation, "test": settings.test}
+    return {role: path for role, path in files.items() if path is not None}
+
+
+def check_files(settings: FinetuneSettings) -> None:
+    """Said first of all: nothing is downloaded, and no folder made, for a name that was mistyped.
+
+    Raises:
+        UsageError: A file does not exist.
+    """
+    missing = [
+        f"--{role} {path}{' (it is a folder)' if path.is_dir() else ''}"
+        for role, path in given_files(settings).items()
+        if not path.is_file()
+    ]
+    if missing:
+        raise UsageError(f"no such file: {', '.join(missing)}")
+
+
+def quarantine_file(folder: Path, role: str) -> Path:
+    """Where the unusable rows of a file go; a file of its own, as a pass without any removes it."""
+    return folder / f"bad_rows.{role}.jsonl"
+
+
+def _kind(settings: FinetuneSettings) -> type[AnyTask]:
+    if settings.task is not None:
+        return TASKS[settings.task]
+    guess = guess_task(settings.train, settings)
+    say(f"task: {guess.name}, as {guess.reason} (--task to choose another)", quiet=settings.quiet)
+    return TASKS[guess.name]
+
+
+def _read(kind: type[AnyTask], path: Path, role: str, settings: FinetuneSettings, folder: Path) -> Rows[Any]:
+    quarantine = quarantine_file(folder, role)
+    table = told(kind.table(path, settings, labelled=True, quarantine=quarantine), quiet=settings.quiet)
+    rows = Rows(path, list(table.read()))
+    say_counts(table, quarantine, quiet=settings.quiet)
+    return rows

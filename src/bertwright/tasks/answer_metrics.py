@@ -1,0 +1,208 @@
+"""Figures of answers to questions: those of the official scripts of SQuAD 1.1, SQuAD 2.0 and CMRC 2018.
+
+Two texts are compared after normalisation, and the best of a question's right answers counts. The one thing that is
+not the official scripts' own: a question without a prediction counts 0 in SQuAD 2.0, too, where they leave it out
+of the mean. Knows nothing of contexts or models.
+"""
+
+import math
+import re
+import string
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
+
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_NO_CHINESE_PUNCTUATION = str.maketrans("", "", "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
+# A Chinese character, a word (3.5, 1,000 and u.s are one) or any other sign. The official script leaves what is not
+# Chinese to NLTK, which also parts such as "don't" differently.
+_CHINESE = r"\u4e00-\u9fa5"
+_LETTERS = rf"[^\W{_CHINESE}]+"
+_CHINESE_TOKEN = re.compile(rf"[{_CHINESE}]|{_LETTERS}(?:\.{_LETTERS}|,[0-9]+)*|[^\w\s]")
+
+
+def normalize_answer(text: str, *, chinese: bool = False) -> str:
+    """Return what of an answer is compared: lower case, no punctuation, no articles, single blanks.
+
+    Args:
+        text: The answer.
+        chinese: Whether the rules of CMRC 2018 hold instead: lower case, and none of its punctuation marks.
+    """
+    if chinese:
+        return text.lower().strip().translate(_NO_CHINESE_PUNCTUATION)
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
+
+
+def exact_match(prediction: str, golds: Sequence[str], *, chinese: bool = False) -> float:
+    """Return 1 if the prediction equals one of the right answers once both are normalised; `golds` as in `f1`."""
+    predicted = normalize_answer(prediction, chinese=chinese)
+    return float(any(predicted == normalize_answer(gold, chinese=chinese) for gold in golds or [""]))
+
+
+def f1(prediction: str, golds: Sequence[str], *, chinese: bool = False) -> float:
+    """Return the best F1 of the prediction's tokens with those of a right answer.
+
+    Args:
+        prediction: The predicted answer; an empty one says that there is none.
+        golds: The right answers; without any, saying that there is none is right.
+        chinese: Whether the rules of CMRC 2018 hold: Chinese characters and words for tokens, and the longest run
+            that both have in common instead of all that they have in common.
+    """
+    predicted = _tokens(prediction, chinese=chinese)
+    if not golds:
+        return float(not predicted)
+    common = _longest_run if chinese else _common
+    return max(_f1(predicted, gold, common(predicted, gold)) for gold in (_tokens(g, chinese=chinese) for g in golds))
+
+
+class AnswerScores:
+    """Scores of questions, gathered one by one.
+
+    Attributes:
+        exact_matches: Exact match of each question with its best answer, threshold not applied.
+        f1s: F1 likewise.
+    """
+
+    def __init__(self, *, with_no_answer: bool = False, chinese: bool = False) -> None:
+        """Start with no question.
+
+        Args:
+            with_no_answer: Whether the rules of SQuAD 2.0 hold, where questions may have no answer.
+            chinese: Whether the rules of CMRC 2018 hold.
+        """
+        self.exact_matches: list[float] = []
+        self.f1s: list[float] = []
+        self._with_no_answer = with_no_answer
+        self._chinese = chinese
+        self._has_answer: list[bool] = []
+        self._says_something: list[bool] = []
+        self._no_answer: list[float | None] = []
+
+    def add(self, gold: Sequence[str], predicted: str | None, no_answer_probability: float | None = None) -> None:
+        """Count one question.
+
+        Args:
+            gold: The right answers; none if the context has no answer.
+            predicted: The prediction: the best answer of the context, also where it is less probable than that there
+                is none, if a threshold is to be found; None if the question was not predicted, which counts 0.
+            no_answer_probability: How probable it is, from 0 to 1, that the context has no answer.
+        """
+        assert gold or self._with_no_answer, "a question without answers is for with_no_answer=True"
+        golds = gold
+        if self._with_no_answer:  # SQuAD 2.0 drops answers of which normalisation leaves nothing; 1.1 does not
+            golds = [answer for answer in gold if normalize_answer(answer, chinese=self._chinese)]
+        exact = overlap = 0.0
+        if predicted is not None:
+            exact = exact_match(predicted, golds, chinese=self._chinese)
+            overlap = f1(predicted, golds, chinese=self._chinese)
+        self.exact_matches.append(exact)
+        self.f1s.append(overlap)
+        self._has_answer.append(bool(gold))
+        self._says_something.append(bool(predicted))
+        self._no_answer.append(no_answer_probability)
+
+    def metrics(self, *, threshold: float = math.inf) -> dict[str, float]:
+        """Return the figures so far, from 0 to 100.
+
+        Args:
+            threshold: Where it is more probable than this that there is no answer, none is given.
+
+        Returns:
+            `exact_match`, `f1` and `total`; with no-answer questions also these three of either kind, named
+            `has_answer_…` and `no_answer_…`; where all probabilities are known also the best figures that a
+            threshold can give and that threshold: `best_exact`, `best_exact_threshold`, `best_f1`,
+            `best_f1_threshold`.
+        """
+        exact = self._above(threshold, self.exact_matches)
+        overlap = self._above(threshold, self.f1s)
+        figures = _means("", exact, overlap)
+        if not self._with_no_answer:
+            return figures
+        for prefix, wanted in (("has_answer_", True), ("no_answer_", False)):
+            part = [place for place, has_answer in enumerate(self._has_answer) if has_answer is wanted]
+            if part:
+                figures |= _means(prefix, [exact[place] for place in part], [overlap[place] for place in part])
+        known = [value for value in self._no_answer if value is not None]
+        if known and len(known) == len(self._no_answer):
+            figures["best_exact"], figures["best_exact_threshold"] = self._best(self.exact_matches, known)
+            figures["best_f1"], figures["best_f1_threshold"] = self._best(self.f1s, known)
+        return figures
+
+    def _above(self, threshold: float, scores: Sequence[float]) -> list[float]:
+        """Scores when questions beyond the threshold are not answered."""
+        rows = zip(scores, self._no_answer, self._has_answer, strict=True)
+        return [
+            float(not has_answer) if value is not None and value > threshold else score
+            for score, value, has_answer in rows
+        ]
+
+    def _best(self, scores: Sequence[float], no_answer: Sequence[float]) -> tuple[float, float]:
+        """The best mean score, and the lowest threshold that gives it.
+
+        Questions are answered one after the other, the surest first; at the beginning, with none answered, the
+        threshold is 0, as in the official script.
+        """
+        score = best = float(len(scores) - sum(self._has_answer))
+        threshold = 0.0
+        for place in sorted(range(len(scores)), key=no_answer.__getitem__):
+            if self._has_answer[place]:
+                score += scores[place]
+            else:
+                score -= self._says_something[place]
+            if score > best:
+                best, threshold = score, no_answer[place]
+        return 100.0 * best / len(scores), threshold
+
+
+def answer_metrics(
+    golds: Mapping[str, Sequence[str]],
+    predictions: Mapping[str, str],
+    no_answer_probabilities: Mapping[str, float] | None = None,
+    *,
+    threshold: float = math.inf,
+    chinese: bool = False,
+) -> dict[str, float]:
+    """Return the figures of `AnswerScores.metrics` for predictions by the id of the question, as official files are.
+
+    Args:
+        golds: The right answers of every question; where any has none, the rules of SQuAD 2.0 hold.
+        predictions: The predicted answers; other questions' ones are not looked at.
+        no_answer_probabilities: How probable it is that the context has no answer.
+        threshold: As for `AnswerScores.metrics`.
+        chinese: As for `AnswerScores`.
+    """
+    probabilities = no_answer_probabilities or {}
+    scores = AnswerScores(with_no_answer=not all(golds.values()), chinese=chinese)
+    for key, answers in golds.items():
+        scores.add(answers, predictions.get(key), probabilities.get(key))
+    return scores.metrics(threshold=threshold)
+
+
+def _tokens(text: str, *, chinese: bool) -> list[str]:
+    normal = normalize_answer(text, chinese=chinese)
+    return _CHINESE_TOKEN.findall(normal) if chinese else normal.split()
+
+
+def _common(predicted: Sequence[str], gold: Sequence[str]) -> int:
+    return (Counter(predicted) & Counter(gold)).total()
+
+
+def _longest_run(predicted: Sequence[str], gold: Sequence[str]) -> int:
+    return SequenceMatcher(None, predicted, gold, autojunk=False).find_longest_match().size
+
+
+def _f1(predicted: Sequence[str], gold: Sequence[str], common: int) -> float:
+    if not common:
+        return 0.0
+    precision, recall = common / len(predicted), common / len(gold)
+    return 2 * precision * recall / (precision + recall)
+
+
+def _means(prefix: str, exact: Sequence[float], overlap: Sequence[float]) -> dict[str, float]:
+    total = len(exact)
+    return {
+        f"{prefix}exact_match": 100.0 * sum(exact) / total if total else 0.0,
+        f"{prefix}f1": 100.0 * sum(overlap) / total if total else 0.0,
+        f"{prefix}total": float(total),
+    }

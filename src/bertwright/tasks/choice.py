@@ -1,0 +1,304 @@
+"""Multiple choice: which of several texts fits a context, and perhaps a question, best.
+
+Each choice is read together with the context, as a pair of texts; the choices of one question are rivals in one softmax
+(Devlin et al. 2019, section 4.4). Knows no optimizer and no command line.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bertwright.batches.batch import collate
+from bertwright.errors import UsageError
+from bertwright.model.config import BertConfig
+from bertwright.model.flat import FlatTokens
+from bertwright.model.heads import Headed, MultipleChoice
+from bertwright.settings import FinetuneSettings, TableSettings
+from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.task import Batch, Outputs
+from bertwright.tasks.texts import logits
+from bertwright.text.tables.choices import ChoiceRow, open_choices
+from bertwright.text.tables.table import Table
+from bertwright.text.wordpiece import Encoded, WordPiece, ranges
+
+BEST = "fits"
+"""What the only output is called, where classes have their names."""
+UNLABELLED = -100
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The answer to one question.
+
+    Attributes:
+        id: As the file has it.
+        question: The question, or what the choices continue.
+        answer: The text of the choice that fits best.
+        choice: Its number, from 0.
+        scores: Probability of each choice, in their order.
+        truncated: Whether something of the context or of a choice did not count.
+    """
+
+    id: str
+    question: str | None
+    answer: str
+    choice: int
+    scores: tuple[float, ...]
+    truncated: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values; `question` only where there is one."""
+        values = asdict(self)
+        if self.question is None:
+            del values["question"]
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceBatch:
+    """All choices of B questions, end to end.
+
+    Attributes:
+        tokens: One sequence a choice.
+        question: To which question of the batch each sequence belongs.
+        choice: Which of its choices it is.
+        answers: The number of each question's right choice.
+    """
+
+    tokens: FlatTokens
+    question: Int[Tensor, " S"]
+    choice: Int[Tensor, " S"]
+    answers: Int[Tensor, " B"]
+
+    def to(self, device: torch.device) -> Self:
+        """The same batch on a device."""
+        moved = {name: getattr(self, name).to(device) for name in ("tokens", "question", "choice", "answers")}
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceExamples:
+    """Questions whose choices are encoded, end to end; the things that the model is asked about are the choices."""
+
+    encoded: Encoded
+    counts: NDArray[np.int64]
+    answers: NDArray[np.int64]
+    lines: NDArray[np.int64]
+    path: Path
+
+    @property
+    def _starts(self) -> NDArray[np.int64]:
+        return np.cumsum(self.counts) - self.counts
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of all choices of each question."""
+        return np.add.reduceat(self.encoded.lengths, self._starts)
+
+    @property
+    def things(self) -> int:
+        """How many choices there are."""
+        return len(self.encoded)
+
+    @property
+    def cut(self) -> NDArray[np.bool_]:
+        """Of each question, whether one of its choices, or the context beside it, was cut."""
+        return np.logical_or.reduceat(self.encoded.truncated, self._starts)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest context with a choice, before anything was cut off."""
+        return int(self.encoded.full_lengths.max())
+
+    def places(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """The choices of these questions."""
+        return ranges(self._starts[rows], self.counts[rows])
+
+    def batch(self, rows: NDArray[np.integer[Any]]) -> ChoiceBatch:
+        """All choices of these questions, in that order."""
+        counts = self.counts[rows]
+        return ChoiceBatch(
+            tokens=collate(self.encoded, self.places(rows)),
+            question=torch.from_numpy(np.repeat(np.arange(len(rows)), counts)),
+            choice=torch.from_numpy(ranges(np.zeros_like(counts), counts)),
+            answers=torch.from_numpy(self.answers[rows]),
+        )
+
+    def row_of(self, example: int) -> int:
+        """The number of the row that an example is of."""
+        return example
+
+    def where(self, rows: NDArray[np.integer[Any]]) -> str:
+        """File and lines of these questions."""
+        return f"{self.path}: lines " + ", ".join(map(str, sorted(self.lines[rows].tolist())))
+
+    def side_by_side(self, found: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, "N most"]:
+        """The outputs of each question's choices in a row; minus infinity where it has no more."""
+        rows = np.full((len(self.counts), self.counts.max()), -np.inf, dtype=np.float32)
+        rows[np.repeat(np.arange(len(self.counts)), self.counts), ranges(np.zeros_like(self.counts), self.counts)] = (
+            found
+        )
+        return rows
+
+
+class Choice:
+    """The task: cross-entropy over the choices of a question."""
+
+    name: ClassVar[str] = "choice"
+    head: ClassVar[type[Headed]] = MultipleChoice
+    labels = (BEST,)
+    metrics = ("accuracy", "loss")
+
+    def __init__(self, smoothing: float = 0.0) -> None:
+        self.smoothing = smoothing
+
+    @classmethod
+    def table(
+        cls, path: Path, settings: TableSettings, *, labelled: bool, quarantine: Path | None = None
+    ) -> Table[ChoiceRow]:
+        """Open a file of questions with choices; see `FinetuneTask`."""
+        keep = quarantine if settings.skip_bad_rows else None
+        form = open_choices(path, needs_answer=labelled)
+        return Table(path, form, skip_bad_rows=settings.skip_bad_rows, quarantine=keep)
+
+    @classmethod
+    def learn(cls, rows: Rows[ChoiceRow], settings: FinetuneSettings) -> Self:
+        """See `FinetuneTask`."""
+        del rows
+        if settings.class_weights != "none" or settings.label_smoothing:
+            raise UsageError("class_weights and label_smoothing are for labels, and choices have none")
+        return cls()
+
+    @classmethod
+    def of(cls, config: BertConfig) -> Self:
+        """See `FinetuneTask`."""
+        del config
+        return cls()
+
+    def configure(self, config: BertConfig) -> BertConfig:
+        """See `FinetuneTask`."""
+        return replace(config, labels=self.labels, problem_type=None, task={"name": self.name})
+
+    def check(self, rows: Rows[ChoiceRow], source: str) -> None:
+        """A right choice is one of its own row's: there is nothing to know."""
+
+    def describe(self, rows: Rows[ChoiceRow]) -> str:
+        """Number of questions, and of choices."""
+        counts = sorted(Counter(len(row.choices) for row in rows).items())
+        return f"{len(rows)} questions ({', '.join(f'{count} with {choices} choices' for choices, count in counts)})"
+
+    def stratum(self, row: ChoiceRow) -> str:
+        """Questions of one context stay together in no way here: each is drawn by itself."""
+        return str(row.answer)
+
+    def shown(self, row: ChoiceRow) -> tuple[str, ...]:
+        """The context, the question and the choices."""
+        return row.context, *((row.question,) if row.question else ()), *row.choices
+
+    def truth(self, row: ChoiceRow) -> dict[str, Any]:
+        """The right choice."""
+        return {"true_choice": row.answer, "true_answer": None if row.answer is None else row.choices[row.answer]}
+
+    def asked(
+        self, contexts: Sequence[str] | str, choices: Sequence[Any], questions: Sequence[str] | str | None = None
+    ) -> Iterator[ChoiceRow]:
+        """Contexts, the list of choices of each, and perhaps questions, as rows.
+
+        Raises:
+            UsageError: There are not as many of the one as of the other, or fewer than two choices.
+        """
+        if isinstance(contexts, str):
+            contexts, choices = [contexts], [choices]
+            questions = None if questions is None else [str(questions)]
+        asked = [None] * len(contexts) if questions is None else questions
+        if not len(contexts) == len(choices) == len(asked):
+            raise UsageError(f"{len(contexts)} contexts, {len(choices)} lists of choices, {len(asked)} questions")
+        for line, (context, own, question) in enumerate(zip(contexts, choices, asked, strict=True), 1):
+            if len(own) < 2:
+                raise UsageError(f"context {line} has {len(own)} choices: there must be two at least")
+            yield ChoiceRow(str(line), context, question, tuple(own), None, line)
+
+    def encode(self, rows: Rows[ChoiceRow], tokenizer: WordPiece, max_length: int) -> ChoiceExamples:
+        """Each choice, after its question, as the second text of a pair whose first one is the context."""
+        contexts = [row.context for row in rows for _ in row.choices]
+        seconds = [f"{row.question} {choice}" if row.question else choice for row in rows for choice in row.choices]
+        encoded = tokenizer.encode(contexts, seconds, max_length=max_length)
+        counts = np.array([len(row.choices) for row in rows], dtype=np.int64)
+        answers = np.array([UNLABELLED if row.answer is None else row.answer for row in rows], dtype=np.int64)
+        return ChoiceExamples(encoded, counts, answers, rows.lines, rows.path)
+
+    def losses(self, model: nn.Module, batch: ChoiceBatch) -> Mapping[str, Tensor]:
+        """Sum of the questions' cross-entropies."""
+        found = self.outputs(model, batch)
+        rivals = found.new_full((len(batch.answers), int(batch.choice.max()) + 1), -torch.inf)
+        rivals = rivals.index_put((batch.question, batch.choice), found)
+        return {"loss": functional.cross_entropy(rivals, batch.answers, reduction="sum")}
+
+    def counts(self, batch: ChoiceBatch) -> Mapping[str, float]:
+        """Number of questions."""
+        return {"loss": float(len(batch.answers))}
+
+    def outputs(self, model: nn.Module, batch: Batch) -> Float[Tensor, " S"]:
+        """A logit for each choice, in fp32 at least."""
+        return logits(model, batch)
+
+    def tally(self) -> "ChoiceTally":
+        """An empty tally."""
+        return ChoiceTally()
+
+    def tuned(self, outputs: Outputs, examples: ChoiceExamples) -> Self:
+        """Nothing is tuned."""
+        del outputs, examples
+        return self
+
+    def answers(self, rows: Rows[ChoiceRow], examples: ChoiceExamples, outputs: Outputs) -> Iterator[Chosen]:
+        """The choice that fits best, and how probable each is."""
+        found = torch.from_numpy(examples.side_by_side(outputs)).double().softmax(1)
+        best = found.argmax(1).tolist()
+        for row, scores, choice, cut in zip(rows, found.tolist(), best, examples.cut.tolist(), strict=True):
+            own = tuple(scores[: len(row.choices)])
+            yield Chosen(row.id, row.question, row.choices[choice], choice, own, cut)
+
+
+class ChoiceTally:
+    """Right answers and loss, and what would be right by always choosing the same place."""
+
+    def __init__(self) -> None:
+        self.right = self.questions = 0
+        self.loss_sum = 0.0
+        self.places: Counter[int] = Counter()
+        self.chosen: Counter[int] = Counter()
+
+    def add(self, outputs: Outputs, examples: ChoiceExamples) -> None:
+        """Count some questions."""
+        found = examples.side_by_side(outputs)
+        best = found.argmax(axis=1)
+        self.right += int((best == examples.answers).sum())
+        self.questions += len(best)
+        self.places.update(examples.answers.tolist())
+        self.chosen.update(best.tolist())
+        truth = torch.from_numpy(examples.answers)
+        self.loss_sum += float(functional.cross_entropy(torch.from_numpy(found).double(), truth, reduction="sum"))
+
+    def metrics(self) -> dict[str, float]:
+        """Loss and accuracy."""
+        questions = max(self.questions, 1)
+        return {"loss": self.loss_sum / questions, "accuracy": self.right / questions}
+
+    def details(self) -> dict[str, Any]:
+        """How often each place is right, and how often it was chosen."""
+        return {
+            "places": {
+                str(place): {"right": self.places[place], "chosen": self.chosen[place]}
+                for place in sorted({*self.places, *self.chosen})
+            }
+        }

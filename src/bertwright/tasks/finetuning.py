@@ -1,0 +1,214 @@
+"""What fine-tuning, evaluation and prediction ask of a task beyond what the loop asks; knows none of the tasks.
+
+The same object trains a model, measures it, and makes its answers: it is *learned* from labelled rows, or read back
+*of* a model folder. `kinds.py` lists them.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bertwright.batches.order import shuffled
+from bertwright.errors import DataError
+from bertwright.model.config import BertConfig
+from bertwright.model.heads import Headed
+from bertwright.settings import FinetuneSettings, TableSettings
+from bertwright.tasks.task import Batch, BatchT_co, BatchT_contra, Measurable, Outputs, Tally, Task
+from bertwright.text.tables.table import Table
+from bertwright.text.wordpiece import WordPiece
+
+MEMORY = Path("memory")
+"""Where rows are that are in no file."""
+_SPLIT = 3  # sets this random stream apart from those of order and dropout
+
+
+class HasLine(Protocol):
+    """A row of a file."""
+
+    @property
+    def line(self) -> int:
+        """The line on which it begins, from 1."""
+
+
+RowT = TypeVar("RowT", bound=HasLine)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows(Generic[RowT]):
+    """Rows, at least one, of the file at `path`."""
+
+    path: Path
+    items: Sequence[RowT]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[RowT]:
+        return iter(self.items)
+
+    @property
+    def lines(self) -> NDArray[np.int64]:
+        """The line of each."""
+        return np.array([row.line for row in self.items], dtype=np.int64)
+
+    def take(self, places: NDArray[np.integer[Any]]) -> "Rows[RowT]":
+        """The rows at these places, in that order."""
+        return Rows(self.path, [self.items[place] for place in places.tolist()])
+
+
+class Answer(Protocol):
+    """What a model says to one row."""
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the model saw only a part of the text."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+
+
+class TaskExamples(Measurable[BatchT_co], Protocol[BatchT_co]):
+    """Rows of a task as token sequences."""
+
+    def row_of(self, example: int) -> int:
+        """The number of the row that an example is of."""
+        ...
+
+    @property
+    def cut(self) -> NDArray[np.bool_]:
+        """Of each row, whether something of it is in no sequence."""
+        ...
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row, before anything was cut off."""
+        ...
+
+
+ExamplesT = TypeVar("ExamplesT", bound=TaskExamples[Any])
+ExamplesT_contra = TypeVar("ExamplesT_contra", bound=TaskExamples[Any], contravariant=True)
+
+
+class TaskTally(Tally[ExamplesT_contra], Protocol[ExamplesT_contra]):
+    """Figures of a task, and what stands behind them."""
+
+    def details(self) -> dict[str, Any]:
+        """What a report shows beside the figures."""
+        ...
+
+
+class FinetuneTask(Task[BatchT_contra], Protocol[RowT, BatchT_contra, ExamplesT]):
+    """A task with labelled rows.
+
+    Attributes:
+        name: As `--task` has it.
+        head: The encoder with the head that the task needs.
+    """
+
+    name: ClassVar[str]
+    head: ClassVar[type[Headed]]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Figures by which the best model can be chosen, the usual one first."""
+        ...
+
+    @classmethod
+    def table(cls, path: Path, settings: TableSettings, *, labelled: bool, quarantine: Path | None) -> Table[RowT]:
+        """Open a file of such rows."""
+
+    @classmethod
+    def learn(cls, rows: Rows[RowT], settings: FinetuneSettings) -> Self:
+        """The task that these training rows set.
+
+        Raises:
+            DataError, UsageError: There is nothing to learn from them, or a setting does not fit them.
+        """
+
+    @classmethod
+    def of(cls, config: BertConfig) -> Self:
+        """The task that a fine-tuned model was trained for."""
+
+    def configure(self, config: BertConfig) -> BertConfig:
+        """The config of a model for the task: names and all that an answer needs."""
+
+    def check(self, rows: Rows[RowT], source: str) -> None:
+        """See that nothing in the labels is unknown.
+
+        Raises:
+            DataError: Something is; the text names it with counts and the first line, and `source` as who knows it.
+        """
+
+    def describe(self, rows: Rows[RowT]) -> str:
+        """Number of rows, and of what in them, on one line."""
+
+    def stratum(self, row: RowT) -> str:
+        """Of what each part of a split gets its share."""
+
+    def shown(self, row: RowT) -> tuple[str, ...]:
+        """The row's texts."""
+        ...
+
+    def truth(self, row: RowT) -> dict[str, Any]:
+        """The row's label as JSON values, to stand beside the answer."""
+
+    def encode(self, rows: Rows[RowT], tokenizer: WordPiece, max_length: int) -> ExamplesT:
+        """The rows as examples, labelled if the rows are."""
+
+    def outputs(self, model: nn.Module, batch: Batch) -> Tensor:
+        """What the head says of each thing in a batch; needs no labels."""
+
+    def tally(self) -> TaskTally[ExamplesT]:
+        """An empty tally."""
+
+    def tuned(self, outputs: Outputs, examples: ExamplesT) -> Self:
+        """The same task with what is best chosen on a validation set, such as thresholds."""
+
+    def answers(self, rows: Rows[RowT], examples: ExamplesT, outputs: Outputs) -> Iterator[Answer]:
+        """One answer a row, in their order."""
+
+    def asked(self, *given: Any, **named: Any) -> Iterator[RowT]:
+        """What a user holds in memory, as rows."""
+
+
+def split(rows: Rows[RowT], strata: Sequence[str], fraction: float, *, seed: int) -> tuple[Rows[RowT], Rows[RowT]]:
+    """Cut off a validation set that has each stratum's share of the whole, in the order of the file.
+
+    Args:
+        rows: All rows.
+        strata: What each row counts as; its label where it has one.
+        fraction: Share of each stratum that is cut off; one with a single row stays whole.
+        seed: Decides which rows.
+
+    Returns:
+        Training rows and validation rows.
+
+    Raises:
+        DataError: There are too few rows to cut any off.
+    """
+    names = np.array(strata, dtype=object)
+    chosen = np.zeros(len(rows), dtype=bool)
+    for stratum in sorted(set(strata)):
+        places = np.flatnonzero(names == stratum)
+        count = min(round(len(places) * fraction), len(places) - 1)
+        chosen[places[shuffled(len(places), seed, crc32(stratum.encode()), _SPLIT)[:count]]] = True
+    if not chosen.any():
+        raise DataError(
+            f"{rows.path}: {len(rows)} rows are too few to split off a validation set of {fraction:.0%}; "
+            "give one with --validation, or more with --validation-fraction"
+        )
+    return rows.take(np.flatnonzero(~chosen)), rows.take(np.flatnonzero(chosen))
+
+
+def counted(names: Sequence[str] | Mapping[str, int], most: int = 10) -> str:
+    """How often each name occurs, the commonest first, on one line."""
+    counts = Counter(names).most_common()
+    shown = ", ".join(f"{name} {count}" for name, count in counts[:most])
+    return shown + (f", and {len(counts) - most} more labels" if len(counts) > most else "")

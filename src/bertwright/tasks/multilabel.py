@@ -1,0 +1,235 @@
+"""Multi-label classification: any number of C labels for a text, each decided by itself.
+
+A label is given where its probability reaches its threshold: 0.5, or what was best on the validation set, which the
+model folder then carries. Knows no optimizer and no command line.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bertwright.errors import DataError, ModelFolderError
+from bertwright.model.config import BertConfig
+from bertwright.model.heads import Headed, SequenceClassifier
+from bertwright.settings import FinetuneSettings, TableSettings
+from bertwright.tasks.finetuning import Rows, counted
+from bertwright.tasks.metrics import LabelCounts, best_threshold
+from bertwright.tasks.task import Batch, Outputs
+from bertwright.tasks.texts import (
+    LabelledBatch,
+    LabelledTexts,
+    check_known,
+    encode_texts,
+    label_order,
+    logits,
+    open_texts,
+    text_rows,
+    texts_of,
+)
+from bertwright.text.tables.table import Table
+from bertwright.text.tables.texts import Row, several_labels
+from bertwright.text.wordpiece import WordPiece
+
+Names = tuple[str, ...]
+THRESHOLDS = "thresholds"
+_ENOUGH = 10  # texts of the validation set that must have a label before it gets a threshold of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The answer for one text.
+
+    Attributes:
+        text: As it was given.
+        text_pair: The second text of a pair.
+        labels: Names of the labels that reach their thresholds, the likeliest first.
+        scores: Probability of each label by name.
+        truncated: Whether the text was longer than the model reads, so that its end did not count.
+    """
+
+    text: str
+    text_pair: str | None
+    labels: Names
+    scores: dict[str, float]
+    truncated: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values; `text_pair` only for pairs."""
+        values = asdict(self)
+        if self.text_pair is None:
+            del values["text_pair"]
+        return values
+
+
+class MultiLabel:
+    """The task: binary cross-entropy for each label.
+
+    Args:
+        labels: Names in the order of the logits.
+        thresholds: From which probability on each is given; 0.5 when None.
+        positive_weights: Weight of each label's positive texts in the training loss; all 1 when None.
+    """
+
+    name: ClassVar[str] = "multilabel"
+    head: ClassVar[type[Headed]] = SequenceClassifier
+    asked = staticmethod(text_rows)
+    shown = staticmethod(texts_of)
+    metrics = ("f1_micro", "f1_macro", "f1_weighted", "accuracy", "loss")
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        thresholds: NDArray[np.float64] | None = None,
+        *,
+        positive_weights: NDArray[np.float64] | None = None,
+    ) -> None:
+        self.labels = tuple(labels)
+        self.thresholds = np.full(len(self.labels), 0.5) if thresholds is None else thresholds
+        self.positive_weights = None if positive_weights is None else torch.tensor(positive_weights)
+
+    @classmethod
+    def table(
+        cls, path: Path, settings: TableSettings, *, labelled: bool, quarantine: Path | None = None
+    ) -> Table[Row[Names]]:
+        """Open a table with a list of labels, or a column for each; see `FinetuneTask`."""
+        read = partial(several_labels, separator=settings.label_separator)
+        return open_texts(path, settings, read, labelled=labelled, quarantine=quarantine)
+
+    @classmethod
+    def learn(cls, rows: Rows[Row[Names]], settings: FinetuneSettings) -> Self:
+        """See `FinetuneTask`."""
+        labels = label_order([name for row in rows for name in row.label or ()])
+        if not labels:
+            raise DataError(f"{rows.path}: not one of {len(rows)} rows has a label: is it the right --label-column?")
+        task = cls(labels)
+        if settings.class_weights != "balanced":
+            return task
+        positives = task.truths(rows).sum(axis=0)
+        return cls(labels, positive_weights=(len(rows) - positives) / positives)
+
+    @classmethod
+    def of(cls, config: BertConfig) -> Self:
+        """See `FinetuneTask`."""
+        found = config.task.get(THRESHOLDS)
+        if found is None:
+            return cls(config.labels)
+        if not isinstance(found, list) or len(found) != len(config.labels):
+            raise ModelFolderError(f"config.json: {len(config.labels)} labels need as many thresholds, not {found!r}")
+        return cls(config.labels, np.array(found, dtype=np.float64))
+
+    def configure(self, config: BertConfig) -> BertConfig:
+        """See `FinetuneTask`."""
+        task = {"name": self.name, THRESHOLDS: self.thresholds.tolist()}
+        return replace(config, labels=self.labels, problem_type="multi_label_classification", task=task)
+
+    def check(self, rows: Rows[Row[Names]], source: str) -> None:
+        """See `FinetuneTask`."""
+        named = [(name, row.line) for row in rows for name in row.label or ()]
+        check_known(named, self.labels, rows.path, source)
+
+    def describe(self, rows: Rows[Row[Names]]) -> str:
+        """Number of rows, and of each label."""
+        bare = sum(not row.label for row in rows)
+        told = counted([name for row in rows for name in row.label or ()])
+        return f"{len(rows)} texts ({told}{f'; {bare} without a label' if bare else ''})"
+
+    def stratum(self, row: Row[Names]) -> str:
+        """Its rarest label would be best; its first one is cheap and nearly as good."""
+        return (row.label or ("",))[0]
+
+    def truth(self, row: Row[Names]) -> dict[str, Any]:
+        """Its labels."""
+        return {"true_labels": list(row.label or ())}
+
+    def truths(self, rows: Rows[Row[Names]]) -> Bool[np.ndarray, "N C"]:
+        """Which labels each row has."""
+        number = {label: place for place, label in enumerate(self.labels)}
+        found = np.zeros((len(rows), len(self.labels)), dtype=bool)
+        for place, row in enumerate(rows):
+            found[place, [number[name] for name in row.label or ()]] = True
+        return found
+
+    def encode(self, rows: Rows[Row[Names]], tokenizer: WordPiece, max_length: int) -> LabelledTexts:
+        """Token ids, and 1 for each label that a row has."""
+        return encode_texts(rows, self.truths(rows).astype(np.float32), tokenizer, max_length)
+
+    def losses(self, model: nn.Module, batch: LabelledBatch) -> Mapping[str, Tensor]:
+        """Sum of the binary cross-entropies over texts and labels."""
+        found = self.outputs(model, batch)
+        weights = None if self.positive_weights is None else self.positive_weights.to(found)
+        loss = functional.binary_cross_entropy_with_logits(
+            found, batch.labels.to(found), reduction="sum", pos_weight=weights
+        )
+        return {"loss": loss}
+
+    def counts(self, batch: LabelledBatch) -> Mapping[str, float]:
+        """Texts times labels."""
+        return {"loss": float(batch.labels.numel())}
+
+    def outputs(self, model: nn.Module, batch: Batch) -> Float[Tensor, "B C"]:
+        """Logits, in fp32 at least, whatever the precision of the model."""
+        return logits(model, batch)
+
+    def tally(self) -> "MultiLabelTally":
+        """An empty tally."""
+        return MultiLabelTally(self)
+
+    def tuned(self, outputs: Outputs, examples: LabelledTexts) -> "MultiLabel":
+        """The same task with the thresholds that give the best F1 on these texts.
+
+        A label that is too rare here to tell takes the one that is best for all labels together.
+        """
+        scores, truth = sigmoid(outputs), examples.labels > 0
+        thresholds = np.full(len(self.labels), best_threshold(scores.ravel(), truth.ravel()))
+        for place in np.flatnonzero(truth.sum(axis=0) >= _ENOUGH):
+            thresholds[place] = best_threshold(scores[:, place], truth[:, place])
+        return MultiLabel(self.labels, thresholds)
+
+    def answers(self, rows: Rows[Row[Names]], examples: LabelledTexts, outputs: Outputs) -> Iterator[Labelled]:
+        """Logits as the names of the labels that reach their thresholds."""
+        for row, scores, cut in zip(rows, sigmoid(outputs), examples.cut.tolist(), strict=True):
+            given = [place for place in np.argsort(-scores, kind="stable") if scores[place] >= self.thresholds[place]]
+            named = dict(zip(self.labels, scores.tolist(), strict=True))
+            yield Labelled(row.text, row.pair, tuple(self.labels[place] for place in given), named, cut)
+
+
+class MultiLabelTally:
+    """Hits and misses of each label, and the plain loss."""
+
+    def __init__(self, task: MultiLabel) -> None:
+        self.task = task
+        self.counts = LabelCounts(len(task.labels))
+        self.loss_sum = 0.0
+
+    def add(self, outputs: Outputs, examples: LabelledTexts) -> None:
+        """Count some texts."""
+        self.counts.add(examples.labels > 0, sigmoid(outputs) >= self.task.thresholds)
+        found, wanted = torch.from_numpy(outputs).double(), torch.from_numpy(examples.labels).double()
+        self.loss_sum += float(functional.binary_cross_entropy_with_logits(found, wanted, reduction="sum"))
+
+    def metrics(self) -> dict[str, float]:
+        """Loss, share of texts whose labels are all right, and precision, recall, F1 in each way of averaging."""
+        decisions = max(self.counts.texts * len(self.task.labels), 1)
+        return {"loss": self.loss_sum / decisions, **self.counts.metrics()}
+
+    def details(self) -> dict[str, Any]:
+        """Labels, thresholds, and the figures of each label."""
+        return {
+            "labels": list(self.task.labels),
+            "thresholds": dict(zip(self.task.labels, self.task.thresholds.tolist(), strict=True)),
+            "per_class": self.counts.per_class(self.task.labels),
+        }
+
+
+def sigmoid(found: Float[np.ndarray, "*N"]) -> Float[np.ndarray, "*N"]:
+    """Logits as probabilities, in float64; as torch computes it."""
+    return torch.from_numpy(found).double().sigmoid().numpy()

@@ -1,0 +1,170 @@
+"""Regression: a number for a text, or for a pair of texts. Knows no optimizer and no command line."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bertwright.errors import DataError
+from bertwright.model.config import BertConfig
+from bertwright.model.heads import Headed, SequenceClassifier
+from bertwright.settings import FinetuneSettings, TableSettings
+from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.metrics import regression_metrics
+from bertwright.tasks.task import Batch, Outputs
+from bertwright.tasks.texts import LabelledBatch, LabelledTexts, encode_texts, logits, open_texts, text_rows, texts_of
+from bertwright.text.tables.table import Table
+from bertwright.text.tables.texts import Row, number
+from bertwright.text.wordpiece import WordPiece
+
+SCORE = "score"
+"""What the only output is called, where classes have their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The answer for one text.
+
+    Attributes:
+        text: As it was given.
+        text_pair: The second text of a pair.
+        score: The number.
+        truncated: Whether the text was longer than the model reads, so that its end did not count.
+    """
+
+    text: str
+    text_pair: str | None
+    score: float
+    truncated: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values; `text_pair` only for pairs."""
+        values = asdict(self)
+        if self.text_pair is None:
+            del values["text_pair"]
+        return values
+
+
+class Regression:
+    """The task: squared error, on the labels' own scale."""
+
+    name: ClassVar[str] = "regression"
+    head: ClassVar[type[Headed]] = SequenceClassifier
+    labels = (SCORE,)
+    metrics = ("pearson", "spearman", "mse", "mae", "loss")
+    asked = staticmethod(text_rows)
+    shown = staticmethod(texts_of)
+
+    @classmethod
+    def table(
+        cls, path: Path, settings: TableSettings, *, labelled: bool, quarantine: Path | None = None
+    ) -> Table[Row[float]]:
+        """Open a table with a number in its label column; see `FinetuneTask`."""
+        return open_texts(path, settings, number, labelled=labelled, quarantine=quarantine)
+
+    @classmethod
+    def learn(cls, rows: Rows[Row[float]], settings: FinetuneSettings) -> Self:
+        """See `FinetuneTask`."""
+        del settings
+        if len(set(_numbers(rows).tolist())) < 2:
+            raise DataError(
+                f"{rows.path}: all {len(rows)} rows have the same number: there is nothing to learn; "
+                "is it the right --label-column?"
+            )
+        return cls()
+
+    @classmethod
+    def of(cls, config: BertConfig) -> Self:
+        """See `FinetuneTask`."""
+        del config
+        return cls()
+
+    def configure(self, config: BertConfig) -> BertConfig:
+        """See `FinetuneTask`."""
+        return replace(config, labels=self.labels, problem_type="regression")
+
+    def check(self, rows: Rows[Row[float]], source: str) -> None:
+        """Any number may be."""
+
+    def describe(self, rows: Rows[Row[float]]) -> str:
+        """Number of rows, and how their labels are spread."""
+        found = _numbers(rows)
+        return f"{len(rows)} texts (from {found.min():g} to {found.max():g}, mean {found.mean():.3f})"
+
+    def stratum(self, row: Row[float]) -> str:
+        """Its whole number: a part of a split has low ones and high ones."""
+        return str(round(row.label or 0.0))
+
+    def truth(self, row: Row[float]) -> dict[str, Any]:
+        """Its number."""
+        return {"true_score": row.label}
+
+    def encode(self, rows: Rows[Row[float]], tokenizer: WordPiece, max_length: int) -> LabelledTexts:
+        """Token ids and numbers; a row without one has NaN."""
+        return encode_texts(rows, _numbers(rows).astype(np.float32), tokenizer, max_length)
+
+    def losses(self, model: nn.Module, batch: LabelledBatch) -> Mapping[str, Tensor]:
+        """Sum of the squared errors."""
+        found = self.outputs(model, batch)
+        return {"loss": functional.mse_loss(found, batch.labels.to(found), reduction="sum")}
+
+    def counts(self, batch: LabelledBatch) -> Mapping[str, float]:
+        """Number of texts."""
+        return {"loss": float(len(batch.labels))}
+
+    def outputs(self, model: nn.Module, batch: Batch) -> Float[Tensor, " B"]:
+        """Numbers, in fp32 at least, whatever the precision of the model."""
+        return logits(model, batch).squeeze(1)
+
+    def tally(self) -> "RegressionTally":
+        """An empty tally."""
+        return RegressionTally()
+
+    def tuned(self, outputs: Outputs, examples: LabelledTexts) -> Self:
+        """Nothing is tuned."""
+        del outputs, examples
+        return self
+
+    def answers(self, rows: Rows[Row[float]], examples: LabelledTexts, outputs: Outputs) -> Iterator[Estimate]:
+        """The numbers as they are."""
+        for row, score, cut in zip(rows, outputs.tolist(), examples.cut.tolist(), strict=True):
+            yield Estimate(row.text, row.pair, score, cut)
+
+
+class RegressionTally:
+    """All true and estimated numbers: ranks need them together, and they are eight bytes a text."""
+
+    def __init__(self) -> None:
+        self.truth = np.empty(0, dtype=np.float32)
+        self.found = np.empty(0, dtype=np.float32)
+
+    def add(self, outputs: Outputs, examples: LabelledTexts) -> None:
+        """Count some texts."""
+        self.truth = np.concatenate([self.truth, examples.labels])
+        self.found = np.concatenate([self.found, outputs])
+
+    def metrics(self) -> dict[str, float]:
+        """The mean squared error as `loss`, and the figures of `regression_metrics`."""
+        figures = regression_metrics(self.truth.astype(np.float64), self.found.astype(np.float64))
+        return {"loss": figures["mse"], **figures}
+
+    def details(self) -> dict[str, Any]:
+        """How the true and the estimated numbers are spread."""
+        both = {"true": self.truth, "estimated": self.found}
+        return {
+            "spread": {
+                name: {"mean": float(v.mean()), "std": float(v.std()), "min": float(v.min()), "max": float(v.max())}
+                for name, v in both.items()
+                if len(v)
+            }
+        }
+
+
+def _numbers(rows: Rows[Row[float]]) -> Float[np.ndarray, " N"]:
+    return np.array([math.nan if row.label is None else row.label for row in rows])

@@ -1,0 +1,451 @@
+"""Tagging: a tag for each word of a sentence, and the entities that the tags make.
+
+A word is tagged by what the model says of its first piece (Devlin et al. 2019, section 5.3). No word is ever dropped: a
+sentence that is longer than the model reads goes through overlapping windows, in training as in prediction, and
+each word is read in one of them. Knows no optimizer and no command line.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bertwright.batches.batch import flat_tokens
+from bertwright.errors import DataError, ModelFolderError, UsageError
+from bertwright.model.config import BertConfig
+from bertwright.model.flat import FlatTokens
+from bertwright.model.heads import Headed, TokenClassifier
+from bertwright.settings import FinetuneSettings, TableSettings
+from bertwright.tasks.classification import balanced_weights, softmax
+from bertwright.tasks.entity_metrics import EntityCounts
+from bertwright.tasks.finetuning import Rows, counted
+from bertwright.tasks.tag_schemes import OUTSIDE, Scheme, convert, entities, scheme_of
+from bertwright.tasks.task import Batch, Outputs
+from bertwright.tasks.texts import check_known, open_texts
+from bertwright.text.corpus.words import has_chinese
+from bertwright.text.tables.bad_rows import BadRow
+from bertwright.text.tables.table import Table
+from bertwright.text.tables.tagged import TaggedFile, TaggedRow, looks_tagged, open_tagged
+from bertwright.text.tables.texts import Row, one_label
+from bertwright.text.windows import Windows, cut_windows
+from bertwright.text.wordpiece import WordPiece, ranges
+
+INSIDE: Scheme = "IOB2"
+"""The scheme of all tags inside the house, whatever that of a file is."""
+UNLABELLED = -100
+_WORD = re.compile(r"\w+(?:[^\w\s]\w+)*|[^\w\s]")
+_SHARE = 4  # windows overlap by a quarter of what they read
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A text, where its words stand in it, and a tag (IOB2) for each; None where there are none."""
+
+    text: str
+    words: tuple[tuple[int, int], ...]
+    tags: tuple[str, ...] | None
+    line: int
+
+    @property
+    def strings(self) -> list[str]:
+        """The words themselves."""
+        return [self.text[start:stop] for start, stop in self.words]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entity in a text: its type, the words, the range of characters, and how sure its least sure word is."""
+
+    type: str
+    text: str
+    start: int
+    stop: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """The answer for one text.
+
+    Attributes:
+        text: As it was given; words that came in columns are joined.
+        entities: In the order of the text; `text[entity.start:entity.stop]` is the entity.
+        words: The words that were tagged.
+        tags: Their tags, in IOB2.
+        truncated: Never: what is longer than the model reads goes through windows.
+    """
+
+    text: str
+    entities: tuple[Found, ...]
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+    truncated: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedBatch:
+    """Windows, where in them words begin, and the number of each one's tag."""
+
+    tokens: FlatTokens
+    read: Int[Tensor, " Q"]
+    tags: Int[Tensor, " Q"]
+
+    def to(self, device: torch.device) -> Self:
+        """The same batch on a device."""
+        moved = {name: getattr(self, name).to(device) for name in ("tokens", "read", "tags")}
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True)
+class TaggedExamples:
+    """Windows of sentences; the things that the model is asked about are the words of all sentences, end to end.
+
+    Attributes:
+        windows: Over the pieces of each sentence.
+        ids: Pieces of all sentences, end to end.
+        first_pieces: Where in `ids` each word begins, and the number of pieces at the end.
+        sentences: Which words each sentence has: from `sentences[n]` up to `sentences[n + 1]`.
+        tags: The number of each word's tag.
+        framing: Ids of [CLS] and [SEP].
+        lines: The line of each sentence in its file.
+        path: The file.
+    """
+
+    windows: Windows
+    ids: NDArray[np.int32]
+    first_pieces: NDArray[np.int64]
+    sentences: NDArray[np.int64]
+    tags: NDArray[np.int64]
+    framing: tuple[int, int]
+    lines: NDArray[np.int64]
+    path: Path
+
+    @cached_property
+    def _beginnings(self) -> NDArray[np.int64]:
+        """Where in `ids` the sentence of each window begins."""
+        beginnings: NDArray[np.int64] = self.first_pieces[self.sentences[:-1]][self.windows.text]
+        return beginnings
+
+    @cached_property
+    def _words(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The first of the words that each window owns, and how many."""
+        pieces = self.first_pieces[:-1]
+        starts, stops = (
+            np.searchsorted(pieces, self._beginnings + owned)
+            for owned in (self.windows.owned_start, self.windows.owned_stop)
+        )
+        return starts, stops - starts
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each window, [CLS] and [SEP] included."""
+        return self.windows.lengths + 2
+
+    @property
+    def things(self) -> int:
+        """How many words there are."""
+        return len(self.tags)
+
+    @property
+    def cut(self) -> NDArray[np.bool_]:
+        """No sentence loses anything."""
+        return np.zeros(len(self.sentences) - 1, dtype=bool)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest sentence."""
+        return int(np.diff(self.first_pieces[self.sentences]).max()) + 2
+
+    def places(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """The words that these windows own."""
+        starts, counts = self._words
+        return ranges(starts[rows], counts[rows])
+
+    def batch(self, rows: NDArray[np.integer[Any]]) -> TaggedBatch:
+        """These windows, in that order."""
+        lengths, begin = self.windows.lengths[rows], self._beginnings[rows] + self.windows.start[rows]
+        outer = lengths + 2
+        starts = np.cumsum(outer) - outer
+        ids = np.full(outer.sum(), self.framing[1], dtype=np.int64)
+        ids[starts] = self.framing[0]
+        ids[ranges(starts + 1, lengths)] = self.ids[ranges(begin, lengths)]
+        words = self.places(rows)
+        window = np.repeat(np.arange(len(rows)), self._words[1][rows])
+        read = self.first_pieces[words] - begin[window] + starts[window] + 1
+        return TaggedBatch(
+            flat_tokens(ids, np.zeros_like(ids), outer), torch.from_numpy(read), torch.from_numpy(self.tags[words])
+        )
+
+    def row_of(self, example: int) -> int:
+        """The number of the row that an example is of."""
+        return int(self.windows.text[example])
+
+    def where(self, rows: NDArray[np.integer[Any]]) -> str:
+        """File and lines of the sentences that these windows are of."""
+        lines = sorted(set(self.lines[self.windows.text[rows]].tolist()))
+        return f"{self.path}: lines " + ", ".join(map(str, lines))
+
+
+class Tagging:
+    """The task: cross-entropy over the tags of each word.
+
+    Args:
+        labels: Tags in the order of the logits, `O` first.
+        weights: Weight of each tag in the training loss; all 1 when None.
+        smoothing: Share of each target that is spread evenly over all tags.
+    """
+
+    name: ClassVar[str] = "tagging"
+    head: ClassVar[type[Headed]] = TokenClassifier
+    metrics = ("f1", "f1_macro", "f1_weighted", "precision", "recall", "accuracy", "loss")
+
+    def __init__(
+        self, labels: Sequence[str], *, weights: NDArray[np.float64] | None = None, smoothing: float = 0.0
+    ) -> None:
+        self.labels = tuple(labels)
+        self.weights = None if weights is None else torch.tensor(weights, dtype=torch.float64)
+        self.smoothing = smoothing
+
+    @classmethod
+    def table(
+        cls, path: Path, settings: TableSettings, *, labelled: bool, quarantine: Path | None = None
+    ) -> Table[Sentence]:
+        """Open a file of tagged words, or without labels one of texts; see `FinetuneTask`."""
+        if not labelled and not looks_tagged(path, needs_tags=False, tokens_column=settings.text_column):
+            texts = open_texts(path, settings, one_label, labelled=False, quarantine=quarantine)
+            return texts.over(sentence_of)
+        file = open_tagged(
+            path,
+            needs_tags=labelled,
+            tokens_column=settings.text_column,
+            tags_column=settings.label_column if labelled else None,
+        )
+        form = _Sentences.of(file) if labelled else _Sentences(file, INSIDE)
+        keep = quarantine if settings.skip_bad_rows else None
+        return Table(path, form, skip_bad_rows=settings.skip_bad_rows, quarantine=keep)
+
+    @classmethod
+    def learn(cls, rows: Rows[Sentence], settings: FinetuneSettings) -> Self:
+        """See `FinetuneTask`."""
+        tags = _all_tags(rows)
+        types = sorted({tag.partition("-")[2] for tag in set(tags) - {OUTSIDE}})
+        if not types:
+            raise DataError(f"{rows.path}: all {len(tags)} words have the tag O: there is nothing to find")
+        labels = (OUTSIDE, *(f"{letter}-{type_}" for type_ in types for letter in "BI"))
+        present = [label for label in labels if label in set(tags)]
+        weights = None
+        if settings.class_weights == "balanced":
+            known = dict(zip(present, balanced_weights(tags, present), strict=True))
+            weights = np.array([known.get(label, 1.0) for label in labels])
+        return cls(labels, weights=weights, smoothing=settings.label_smoothing)
+
+    @classmethod
+    def of(cls, config: BertConfig) -> Self:
+        """See `FinetuneTask`."""
+        if OUTSIDE not in config.labels:
+            raise ModelFolderError(f"config.json: its labels have no {OUTSIDE!r}: they are no tags of entities")
+        return cls(config.labels)
+
+    def configure(self, config: BertConfig) -> BertConfig:
+        """See `FinetuneTask`."""
+        return replace(config, labels=self.labels, problem_type=None, task={"name": self.name})
+
+    def check(self, rows: Rows[Sentence], source: str) -> None:
+        """See `FinetuneTask`."""
+        tags = [(tag, row.line) for row in rows for tag in sorted(set(row.tags or ()))]
+        check_known(tags, self.labels, rows.path, source)
+
+    def describe(self, rows: Rows[Sentence]) -> str:
+        """Numbers of sentences, of words, and of entities of each type."""
+        types = [entity.type for row in rows for entity in entities(row.tags or (), INSIDE)]
+        words = sum(len(row.words) for row in rows)
+        return f"{len(rows)} sentences of {words} words ({counted(types) or 'no entities'})"
+
+    def stratum(self, row: Sentence) -> str:
+        """The rarest types cannot be told from one row: whether it has any entity."""
+        return next((tag.partition("-")[2] for tag in row.tags or () if tag != OUTSIDE), "")
+
+    def shown(self, row: Sentence) -> tuple[str, ...]:
+        """The text."""
+        return (row.text,)
+
+    def truth(self, row: Sentence) -> dict[str, Any]:
+        """Its tags."""
+        return {"true_tags": list(row.tags or ())}
+
+    def asked(self, texts: Sequence[str] | Sequence[Sequence[str]] | str) -> Iterator[Sentence]:
+        """Texts, or lists of words, as sentences."""
+        for line, text in enumerate([texts] if isinstance(texts, str) else texts, 1):
+            if isinstance(text, str):
+                yield sentence_of(Row(text, None, None, line))
+            else:
+                row = TaggedRow(tuple(text), None, line)
+                yield Sentence(row.text, tuple(row.offsets), None, line)
+
+    def encode(self, rows: Rows[Sentence], tokenizer: WordPiece, max_length: int) -> TaggedExamples:
+        """Windows of at most `max_length` tokens."""
+        room = max_length - 2
+        if room < 1:
+            raise UsageError(f"max_length = {max_length} leaves no room for text")
+        ids, counts = tokenizer.tokenize(chain.from_iterable(row.strings for row in rows))
+        ids, counts = _none_empty(ids, counts, tokenizer.unk_id)
+        first_pieces = np.concatenate([[0], np.cumsum(counts)])
+        sentences = np.concatenate([[0], np.cumsum([len(row.words) for row in rows])]).astype(np.int64)
+        pieces = np.diff(first_pieces[sentences])
+        windows = cut_windows(pieces, room, max(room - room // _SHARE, 1))
+        number = {label: place for place, label in enumerate(self.labels)}
+        tags = [UNLABELLED if tag is None else number[tag] for row in rows for tag in _tags_or_none(row)]
+        framing = (tokenizer.cls_id, tokenizer.sep_id)
+        return TaggedExamples(
+            windows, ids, first_pieces, sentences, np.array(tags, dtype=np.int64), framing, rows.lines, rows.path
+        )
+
+    def losses(self, model: nn.Module, batch: TaggedBatch) -> Mapping[str, Tensor]:
+        """Sum of the weighted, smoothed cross-entropies of the words."""
+        found = self.outputs(model, batch)
+        weights = None if self.weights is None else self.weights.to(found)
+        loss = functional.cross_entropy(found, batch.tags, weights, reduction="sum", label_smoothing=self.smoothing)
+        return {"loss": loss}
+
+    def counts(self, batch: TaggedBatch) -> Mapping[str, float]:
+        """Sum of the weights of the words' tags: the number of words when all weigh 1."""
+        if self.weights is None:
+            return {"loss": float(len(batch.tags))}
+        return {"loss": float(self.weights[batch.tags.cpu()].sum())}
+
+    def outputs(self, model: nn.Module, batch: Batch) -> Float[Tensor, "Q C"]:
+        """Logits of each word, in fp32 at least."""
+        assert isinstance(batch, TaggedBatch)
+        found: Tensor = model(batch.tokens, batch.read)
+        return found.to(torch.promote_types(found.dtype, torch.float32))
+
+    def tally(self) -> "TaggingTally":
+        """An empty tally."""
+        return TaggingTally(self)
+
+    def tuned(self, outputs: Outputs, examples: TaggedExamples) -> Self:
+        """Nothing is tuned: the likeliest tag is the answer."""
+        del outputs, examples
+        return self
+
+    def named(self, numbers: NDArray[np.integer[Any]], examples: TaggedExamples) -> list[list[str]]:
+        """Numbers of tags as names, sentence by sentence."""
+        names = [self.labels[number] if number >= 0 else OUTSIDE for number in numbers.tolist()]
+        return [names[start:stop] for start, stop in pairwise(examples.sentences.tolist())]
+
+    def answers(self, rows: Rows[Sentence], examples: TaggedExamples, outputs: Outputs) -> Iterator[Tagged]:
+        """Logits as tags and entities."""
+        tags = self.named(outputs.argmax(axis=1), examples)
+        sure = softmax(outputs).max(axis=1)
+        for row, own, first in zip(rows, tags, examples.sentences.tolist(), strict=False):
+            found = []
+            for type_, start, stop in entities(own, INSIDE):
+                begin, end = row.words[start][0], row.words[stop - 1][1]
+                score = float(sure[first + start : first + stop].min())
+                found.append(Found(type_, row.text[begin:end], begin, end, score))
+            yield Tagged(row.text, tuple(found), tuple(row.strings), tuple(own))
+
+
+class TaggingTally:
+    """Entities that were found, missed and made up, and the plain loss."""
+
+    def __init__(self, task: Tagging) -> None:
+        self.task = task
+        self.counts = EntityCounts()
+        self.loss_sum = 0.0
+        self.words = 0
+
+    def add(self, outputs: Outputs, examples: TaggedExamples) -> None:
+        """Count some sentences."""
+        found = self.task.named(outputs.argmax(axis=1), examples)
+        self.counts.add(self.task.named(examples.tags, examples), found)
+        truth = torch.from_numpy(examples.tags)
+        loss = functional.cross_entropy(torch.from_numpy(outputs), truth, reduction="none", ignore_index=UNLABELLED)
+        self.loss_sum += float(loss.double().sum())
+        self.words += examples.things
+
+    def metrics(self) -> dict[str, float]:
+        """Loss a word, and the figures of `EntityCounts`."""
+        return {"loss": self.loss_sum / max(self.words, 1), **self.counts.metrics()}
+
+    def details(self) -> dict[str, Any]:
+        """Tags, and the figures of each type of entity."""
+        return {"labels": list(self.task.labels), "per_class": self.counts.per_type()}
+
+
+def sentence_of(row: Row[Any]) -> Sentence:
+    """A text cut into words: what stands between blanks, signs apart, each Chinese character by itself."""
+    return Sentence(row.text, tuple(_words(row.text)), None, row.line)
+
+
+def _words(text: str) -> Iterator[tuple[int, int]]:
+    for match in _WORD.finditer(text):
+        start, stop = match.span()
+        begin = start
+        for place in range(start, stop):
+            if has_chinese(text[place]):
+                if begin < place:
+                    yield begin, place
+                yield place, place + 1
+                begin = place + 1
+        if begin < stop:
+            yield begin, stop
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentences:
+    """A tagged file whose tags are turned into IOB2."""
+
+    file: TaggedFile
+    scheme: Scheme
+
+    @classmethod
+    def of(cls, file: TaggedFile) -> "_Sentences":
+        """Find out the scheme of the whole file."""
+        return cls(file, scheme_of(row.tags or () for row in file.rows() if not isinstance(row, BadRow)))
+
+    @property
+    def form(self) -> str:
+        return f"{self.file.form}; tags in {self.scheme}"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self.file.warnings
+
+    def rows(self) -> Iterator[Sentence | BadRow]:
+        for row in self.file.rows():
+            if isinstance(row, BadRow):
+                yield row
+            else:
+                tags = None if row.tags is None else tuple(convert(row.tags, self.scheme, INSIDE))
+                yield Sentence(row.text, tuple(row.offsets), tags, row.line)
+
+
+def _none_empty(
+    ids: NDArray[np.int32], counts: NDArray[np.int64], filler: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Give a word of which nothing is left, such as a blank of an odd kind, one piece: there is a tag for it."""
+    empty = counts == 0
+    return np.insert(ids, (np.cumsum(counts) - counts)[empty], filler), np.where(empty, 1, counts)
+
+
+def _tags_or_none(row: Sentence) -> Sequence[str | None]:
+    return [None] * len(row.words) if row.tags is None else row.tags
+
+
+def _all_tags(rows: Rows[Sentence]) -> list[str]:
+    return [tag for row in rows for tag in row.tags or ()]

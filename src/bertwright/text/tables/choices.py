@@ -1,0 +1,170 @@
+"""Files of multiple-choice questions → rows: a context, choices, and which of them is right.
+
+Read are tables, JSON lines and JSON lists whose columns have well-known names (SWAG, RACE, CommonsenseQA, COPA and
+the like), and the dialogues of DREAM, whose form C3 has, too. Rows may have different numbers of choices. Knows
+nothing of how context and choice are put together for a model.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bertwright.errors import DataError, UsageError
+from bertwright.text.complaints import place
+from bertwright.text.corpus.containers import suffix_of
+from bertwright.text.lines import Lines
+from bertwright.text.tables.bad_rows import BadRow
+from bertwright.text.tables.cells import UnusableCellError, label_of, text_of
+from bertwright.text.tables.choice_cells import Choices, choices_in_columns, choices_in_list, right_choice
+from bertwright.text.tables.choice_columns import ChoiceColumns, choose_choice_columns, is_known, unknown_columns
+from bertwright.text.tables.columns import Named
+from bertwright.text.tables.delimited import open_delimited
+from bertwright.text.tables.items import (
+    Item,
+    RecordItems,
+    header_cells,
+    keys_at_head,
+    keys_of,
+    open_items,
+)
+from bertwright.text.tables.records import HEAD
+
+_DIALOGUES = ChoiceColumns("context", "question", ("choice",), "answer", "id")
+_DELIMITERS = {".csv": ",;\t", ".tsv": "\t"}
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceRow:
+    """One usable question."""
+
+    id: str
+    """What the file calls it, not always the only one of that name; without an id its number in the file, from 1."""
+    context: str
+    """A passage, a dialogue with its turns on lines, or, in a file without any of these, the question itself."""
+    question: str | None
+    """What stands between the context and each choice; in SWAG the beginning that each choice goes on with."""
+    choices: tuple[str, ...]
+    answer: int | None
+    """The number of the right choice, from 0; None if answers are not read."""
+    line: int
+    """The line on which the row begins, from 1; in Parquet the number of the row, in DREAM the line of the dialogue."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceFile:
+    """A file of multiple-choice questions whose form is known.
+
+    Attributes:
+        form: The form in a few words, and what is read as what.
+        warnings: What the user should look at although the file can be read.
+        items: One a question.
+        columns: Which of an item's keys is what.
+    """
+
+    form: str
+    warnings: tuple[str, ...]
+    items: Iterable[Item]
+    columns: ChoiceColumns
+
+    def rows(self) -> Iterator[ChoiceRow | BadRow]:
+        """Yield every question in the order of the file, from its beginning."""
+        for number, item in enumerate(self.items, 1):
+            try:
+                yield self._row(item, number)
+            except UnusableCellError as reason:
+                yield item.bad_row(reason)
+
+    def _row(self, item: Item, number: int) -> ChoiceRow:
+        fields, columns = item.fields(), self.columns
+        may_be_empty = columns.answer is None  # a prediction has a row for every row that it was given
+        context = text_of(fields.get(columns.context), "context", may_be_empty=may_be_empty)
+        question = text_of(fields.get(columns.question), "question", may_be_empty=True) if columns.question else ""
+        choices = self._choices(fields)
+        answer = None
+        if columns.answer:
+            answer = right_choice(fields.get(columns.answer), choices, is_key=columns.answer_is_key)
+        own_id = label_of(fields.get(columns.id)) if columns.id else None
+        return ChoiceRow(own_id or str(number), context, question or None, choices.texts, answer, item.line)
+
+    def _choices(self, fields: Mapping[str, Any]) -> Choices:
+        names = self.columns.choices
+        if len(names) == 1:
+            return choices_in_list(fields.get(names[0]))
+        return choices_in_columns([fields.get(name) for name in names], names)
+
+
+def open_choices(path: Path, *, needs_answer: bool = True) -> ChoiceFile:
+    """Open a .csv, .tsv, .json, .jsonl or .ndjson file, each also as .gz, or a .parquet file.
+
+    Args:
+        path: The file. Context, question, choices and answer are found by the names of columns or keys.
+        needs_answer: Whether a question must say which choice is right. If not, as for prediction, answers are not
+            looked at, and an empty context is none the worse.
+
+    Raises:
+        UsageError: No such file, an ending that is not known, or columns that cannot be told: the text lists them.
+        DataError: The file is empty, damaged, not UTF-8 or not JSON.
+    """
+    form, warnings, items = _open(path)
+    first = next(iter(items), None)
+    if first is None:
+        raise DataError(f"{place(path)}: there are no rows in it")
+    if isinstance(first.value, list):
+        columns = _DIALOGUES if needs_answer else replace(_DIALOGUES, answer=None)
+        return ChoiceFile(f"{form}, dialogues with their questions (as DREAM)", warnings, _Dialogues(items), columns)
+    keys = keys_of(items)
+    if not keys:
+        raise DataError(f"{place(path, first.line)}: no object with keys among the first {HEAD} rows")
+    columns = choose_choice_columns(keys, path, needs_answer=needs_answer)
+    return ChoiceFile(f"{form}; {columns.describe()}", warnings, items, columns)
+
+
+def looks_like_choices(path: Path) -> bool:
+    """Whether the beginning of a file shows the columns or keys of multiple choice, the answer included."""
+    try:
+        choose_choice_columns(keys_at_head(path), path, needs_answer=True)
+    except UsageError:
+        return False
+    return True
+
+
+def _open(path: Path) -> tuple[str, tuple[str, ...], Iterable[Item]]:
+    """Return the format of a file, what is to be said of it, and its items."""
+    delimiters = _DELIMITERS.get(suffix_of(path))
+    if delimiters is None:
+        form, items = open_items(path, also=tuple(_DELIMITERS))
+        return form, (), items
+    header = header_cells(path)
+    known = next((name for name in header if is_known(name)), None)
+    if known is None:
+        raise unknown_columns(header, path)
+    source = open_delimited(path, Lines(path), delimiters, columns=None, named=Named(text=known), quoting=None)
+    return source.form, source.warnings, RecordItems(source)
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialogues:
+    """Questions out of `[turns, questions, id]`; each is called by the id of the dialogue and its number in it."""
+
+    dialogues: Iterable[Item]
+
+    def __iter__(self) -> Iterator[Item]:
+        for dialogue in self.dialogues:
+            match dialogue.value:
+                case [list(turns), list(questions), own_id] if all(isinstance(turn, str) for turn in turns):
+                    context = "\n".join(turns)
+                    for number, question in enumerate(questions, 1):
+                        yield Item(dialogue.line, _question(question, context, f"{own_id}-{number}"))
+                case _:
+                    problem = UnusableCellError("not a dialogue: [list of turns, list of questions, id]")
+                    yield Item(dialogue.line, problem, dialogue.text())
+
+
+def _question(question: object, context: str, own_id: str) -> object:
+    """Return a dialogue's question as a row; its answer, always the text of a choice here, becomes a number."""
+    if not isinstance(question, dict):
+        return question
+    choices, answer = question.get("choice"), question.get("answer")
+    number = choices.index(answer) if isinstance(choices, list) and answer in choices else answer
+    return {**question, "context": context, "id": own_id, "answer": number}

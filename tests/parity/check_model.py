@@ -92,11 +92,7 @@ class Both:
             self._note("pooled", self.ours.bert.pooled(batches[0]) - peer_pooled, LOGITS)
 
     def check_gradients(self, rows: Texts) -> None:
-        """The gradient of the mean loss for every parameter within `GRADIENTS` of its length.
-
-        A key's bias moves all scores of a query alike, so its gradient is 0 but for rounding, which is measured
-        by a hundredth of the whole gradient.
-        """
+        """The gradient of the mean loss for every parameter within `GRADIENTS` of its length."""
         encoded = self.folder.tokenizer.encode(rows.texts, rows.pairs, max_length=rows.max_length)
         tokens = collate(encoded, np.arange(len(encoded)))
         labels = torch.arange(len(tokens)) % len(self.folder.config.labels)
@@ -104,15 +100,12 @@ class Both:
         loss = task.losses(self.ours, batch)["loss"] / task.counts(batch)["loss"]
         peer_loss = self.peer(**padded(tokens), labels=labels).loss
         self._note("loss", (loss - peer_loss).detach(), LOGITS)
-        mine, theirs = gradients(self.ours, loss), gradients(self.peer, peer_loss)
-        assert mine.keys() == theirs.keys()
-        whole = torch.cat([grad.flatten() for grad in theirs.values()]).norm()
-        for name, grad in theirs.items():
-            length = 0.01 * whole if name.endswith("key.bias") else grad.norm()
-            self._note("gradients", (mine[name] - grad).norm() / length, GRADIENTS)
+        self._note(
+            "gradients", largest_difference(gradients(self.ours, loss), gradients(self.peer, peer_loss)), GRADIENTS
+        )
 
-    def _note(self, name: str, differences: Tensor, limit: float) -> None:
-        largest = float(differences.abs().max())
+    def _note(self, name: str, differences: Tensor | float, limit: float) -> None:
+        largest = differences if isinstance(differences, float) else float(differences.abs().max())
         assert largest <= limit, f"{name} differ by {largest}"
         self.figures[name] = max(self.figures.get(name, 0.0), largest)
 
@@ -132,6 +125,18 @@ def gradients(model: torch.nn.Module, loss: Tensor) -> dict[str, Tensor]:
     model.zero_grad()
     loss.backward()
     return {name: parameter.grad.to_dense() for name, parameter in model.named_parameters()}
+
+
+def largest_difference(mine: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
+    """Of a parameter's gradient, relative to its length.
+
+    A key's bias moves all scores of a query alike, so its gradient is 0 but for rounding, which is measured by a
+    hundredth of the whole gradient.
+    """
+    assert mine.keys() == theirs.keys()
+    whole = torch.cat([grad.flatten() for grad in theirs.values()]).norm()
+    lengths = {name: 0.01 * whole if name.endswith("key.bias") else grad.norm() for name, grad in theirs.items()}
+    return max(float((mine[name] - grad).norm() / lengths[name]) for name, grad in theirs.items())
 
 
 def written_by_transformers(folder: Path, peer: Any, vocabulary: Path) -> Path:

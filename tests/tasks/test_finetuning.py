@@ -118,6 +118,20 @@ def test_labels_are_drawn_independently():
     assert set(held[held % 2 == 0]) != {line - 1 for line in held[held % 2 == 1]}
 
 
+@given(st.lists(st.sampled_from("uvwxyz"), min_size=12), st.integers(0, 2**31))
+def test_rows_of_one_group_stay_together(groups: list[str], seed: int):
+    rows = rows_of(["a"] * len(groups))
+    try:
+        kept, held_out = finetuning.split(rows, labels_of(rows), 0.4, seed=seed, groups=groups)
+    except DataError:
+        assert len(set(groups)) == 1
+        return
+    parts = [{groups[line - 2] for line in part.lines.tolist()} for part in (kept, held_out)]
+    assert not parts[0] & parts[1]
+    assert sorted([*kept.lines, *held_out.lines]) == rows.lines.tolist()
+    assert len(parts[1]) == min(round(len(set(groups)) * 0.4), len(set(groups)) - 1)
+
+
 def test_too_few_rows_to_split():
     assert told(split, rows_of(["a", "b", "b"]), 0.1, seed=0) == (
         "train.csv: 3 rows are too few to split off a validation set of 10%; "

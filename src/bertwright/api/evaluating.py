@@ -17,6 +17,7 @@ from bertwright.serving.predictor import Predictor
 from bertwright.settings import EvaluateSettings
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.kinds import judging
+from bertwright.tasks.questions import official_answers
 from bertwright.text.tables.table import Table
 
 
@@ -77,6 +78,7 @@ def measure_file(predictor: Predictor, table: Table[Any], *, predictions: Path |
     """Measure window by window; optionally write each row's answer beside its label, in the file's order."""
     task, tally = predictor.task, predictor.task.tally()
     truncated = 0
+    official: dict[str, str] = {}
     with _lines(predictions) as out:
         for window in windows(table.read()):
             rows = Rows(table.path, window)
@@ -86,9 +88,13 @@ def measure_file(predictor: Predictor, table: Table[Any], *, predictions: Path |
             tally.add(outputs, examples)
             truncated += int(examples.cut.sum())
             if out is not None:
-                for row, answer in zip(window, task.answers(rows, examples, outputs), strict=True):
+                answers = list(task.answers(rows, examples, outputs))
+                for row, answer in zip(window, answers, strict=True):
                     values = {"line": row.line, **task.truth(row), **answer.to_dict()}
                     out.write(json.dumps(values, ensure_ascii=False) + "\n")
+                official |= official_answers(answers)
+    if predictions is not None and official:
+        write_json(predictions.with_suffix(".json"), official)
     return Measured(tally.metrics(), tally.details(), truncated)
 
 

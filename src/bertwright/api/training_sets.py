@@ -41,8 +41,8 @@ class TrainingSets:
         if settings.validation is not None:
             validation = _read(kind, settings.validation, "validation", settings, folder)
         else:
-            strata = [task.stratum(row) for row in train]
-            train, validation = split(train, strata, settings.validation_fraction, seed=settings.seed)
+            strata, groups = [task.stratum(row) for row in train], task.groups(train)
+            train, validation = split(train, strata, settings.validation_fraction, seed=settings.seed, groups=groups)
             share = f"{settings.validation_fraction:.0%} of each label, seed {settings.seed}"
             say(f"validation set split off {train.path}: {share}", quiet=settings.quiet)
             task = kind.learn(train, settings)  # weights of classes are of what is learned from

@@ -197,8 +197,13 @@ class Choice:
         return f"{len(rows)} questions ({', '.join(f'{count} with {choices} choices' for choices, count in counts)})"
 
     def stratum(self, row: ChoiceRow) -> str:
-        """Questions of one context stay together in no way here: each is drawn by itself."""
-        return str(row.answer)
+        """Nothing tells rows apart that a split should be even in."""
+        del row
+        return ""
+
+    def groups(self, rows: Rows[ChoiceRow]) -> Sequence[object]:
+        """Questions to one context."""
+        return [row.context for row in rows]
 
     def shown(self, row: ChoiceRow) -> tuple[str, ...]:
         """The context, the question and the choices."""

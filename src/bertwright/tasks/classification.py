@@ -30,6 +30,7 @@ from bertwright.tasks.texts import (
     encode_texts,
     label_order,
     logits,
+    no_groups,
     open_texts,
     text_rows,
     texts_of,
@@ -83,6 +84,7 @@ class Classification:
     head: ClassVar[type[Headed]] = SequenceClassifier
     asked = staticmethod(text_rows)
     shown = staticmethod(texts_of)
+    groups = staticmethod(no_groups)
 
     def __init__(
         self,

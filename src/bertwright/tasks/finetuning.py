@@ -151,6 +151,10 @@ class FinetuneTask(Task[BatchT_contra], Protocol[RowT, BatchT_contra, ExamplesT]
 
     def stratum(self, row: RowT) -> str:
         """Of what each part of a split gets its share."""
+        ...
+
+    def groups(self, rows: Rows[RowT]) -> Sequence[object]:
+        """What each row shares with others that must not be on both sides of a split; nothing where none does."""
 
     def shown(self, row: RowT) -> tuple[str, ...]:
         """The row's texts."""
@@ -178,7 +182,9 @@ class FinetuneTask(Task[BatchT_contra], Protocol[RowT, BatchT_contra, ExamplesT]
         """What a user holds in memory, as rows."""
 
 
-def split(rows: Rows[RowT], strata: Sequence[str], fraction: float, *, seed: int) -> tuple[Rows[RowT], Rows[RowT]]:
+def split(
+    rows: Rows[RowT], strata: Sequence[str], fraction: float, *, seed: int, groups: Sequence[object] = ()
+) -> tuple[Rows[RowT], Rows[RowT]]:
     """Cut off a validation set that has each stratum's share of the whole, in the order of the file.
 
     Args:
@@ -186,6 +192,7 @@ def split(rows: Rows[RowT], strata: Sequence[str], fraction: float, *, seed: int
         strata: What each row counts as; its label where it has one.
         fraction: Share of each stratum that is cut off; one with a single row stays whole.
         seed: Decides which rows.
+        groups: Rows of equal ones stay together; without any each row is by itself.
 
     Returns:
         Training rows and validation rows.
@@ -193,8 +200,10 @@ def split(rows: Rows[RowT], strata: Sequence[str], fraction: float, *, seed: int
     Raises:
         DataError: There are too few rows to cut any off.
     """
-    names = np.array(strata, dtype=object)
-    chosen = np.zeros(len(rows), dtype=bool)
+    numbers: dict[object, int] = {}
+    unit = np.array([numbers.setdefault(group, len(numbers)) for group in groups or range(len(rows))])
+    names = np.array(strata, dtype=object)[np.unique(unit, return_index=True)[1]]
+    chosen = np.zeros(len(names), dtype=bool)
     for stratum in sorted(set(strata)):
         places = np.flatnonzero(names == stratum)
         count = min(round(len(places) * fraction), len(places) - 1)
@@ -204,7 +213,7 @@ def split(rows: Rows[RowT], strata: Sequence[str], fraction: float, *, seed: int
             f"{rows.path}: {len(rows)} rows are too few to split off a validation set of {fraction:.0%}; "
             "give one with --validation, or more with --validation-fraction"
         )
-    return rows.take(np.flatnonzero(~chosen)), rows.take(np.flatnonzero(chosen))
+    return rows.take(np.flatnonzero(~chosen[unit])), rows.take(np.flatnonzero(chosen[unit]))
 
 
 def counted(names: Sequence[str] | Mapping[str, int], most: int = 10) -> str:

@@ -31,6 +31,7 @@ from bertwright.tasks.texts import (
     encode_texts,
     label_order,
     logits,
+    no_groups,
     open_texts,
     text_rows,
     texts_of,
@@ -83,6 +84,7 @@ class MultiLabel:
     head: ClassVar[type[Headed]] = SequenceClassifier
     asked = staticmethod(text_rows)
     shown = staticmethod(texts_of)
+    groups = staticmethod(no_groups)
     metrics = ("f1_micro", "f1_macro", "f1_weighted", "accuracy", "loss")
 
     def __init__(

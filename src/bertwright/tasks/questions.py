@@ -6,7 +6,7 @@ sections 4.2 and 4.3). Beginnings and ends compete among [CLS] and the tokens of
 question can be no answer. Knows no optimizer and no command line.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -298,6 +298,10 @@ class Questions:
         """Questions with an answer, and without."""
         return str(bool(row.answers))
 
+    def groups(self, rows: Rows[QuestionRow]) -> Sequence[object]:
+        """Questions to one context."""
+        return [row.context for row in rows]
+
     def shown(self, row: QuestionRow) -> tuple[str, ...]:
         """The question and the context."""
         return row.question, row.context
@@ -438,6 +442,11 @@ class QuestionTally:
     def details(self) -> dict[str, Any]:
         """From which probability on no answer is given."""
         return {"no_answer_threshold": self.task.threshold} if self.task.unanswerable else {}
+
+
+def official_answers(answers: Iterable[object]) -> dict[str, str]:
+    """Answers by the ids of their questions, as the official scripts read them; those of other tasks are left out."""
+    return {answer.id: answer.answer for answer in answers if isinstance(answer, Answered)}
 
 
 def _in_pieces(text: str, tokenizer: WordPiece) -> Context:

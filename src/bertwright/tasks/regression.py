@@ -18,7 +18,16 @@ from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.metrics import regression_metrics
 from bertwright.tasks.task import Batch, Outputs
-from bertwright.tasks.texts import LabelledBatch, LabelledTexts, encode_texts, logits, open_texts, text_rows, texts_of
+from bertwright.tasks.texts import (
+    LabelledBatch,
+    LabelledTexts,
+    encode_texts,
+    logits,
+    no_groups,
+    open_texts,
+    text_rows,
+    texts_of,
+)
 from bertwright.text.tables.table import Table
 from bertwright.text.tables.texts import Row, number
 from bertwright.text.wordpiece import WordPiece
@@ -60,6 +69,7 @@ class Regression:
     metrics = ("pearson", "spearman", "mse", "mae", "loss")
     asked = staticmethod(text_rows)
     shown = staticmethod(texts_of)
+    groups = staticmethod(no_groups)
 
     @classmethod
     def table(

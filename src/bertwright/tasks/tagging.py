@@ -279,6 +279,11 @@ class Tagging:
         """The rarest types cannot be told from one row: whether it has any entity."""
         return next((tag.partition("-")[2] for tag in row.tags or () if tag != OUTSIDE), "")
 
+    def groups(self, rows: Rows[Sentence]) -> Sequence[object]:
+        """Sentences stand by themselves."""
+        del rows
+        return ()
+
     def shown(self, row: Sentence) -> tuple[str, ...]:
         """The text."""
         return (row.text,)

@@ -112,6 +112,12 @@ def text_rows(texts: Sequence[str] | str, pairs: Sequence[str] | str | None = No
     return (Row(text, pair, None, line) for line, (text, pair) in enumerate(zip(texts, seconds, strict=True), 1))
 
 
+def no_groups(rows: Rows[Row[Any]]) -> Sequence[object]:
+    """Texts stand by themselves."""
+    del rows
+    return ()
+
+
 def texts_of(row: Row[Any]) -> tuple[str, ...]:
     """The text of a row, and that of its pair."""
     return (row.text,) if row.pair is None else (row.text, row.pair)

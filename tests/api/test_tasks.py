@@ -1,0 +1,210 @@
+"""Every task from a file to answers: train, test, go on where it was killed, evaluate, predict, load."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small import QUICK, WORDS, json_lines, rows
+
+import bertwright
+from bertwright.api import evaluate, predict
+from bertwright.model.config import BertConfig
+
+Write = Callable[[Path, int], Path]
+
+
+def multilabel(folder: Path, seed: int) -> Path:
+    path = folder / f"labels{seed}.jsonl"
+    made = [
+        {"text": row["text"], "labels": [row["label"]] * (place % 5 > 0)}
+        for place, row in enumerate(rows(40, seed=seed))
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in made))
+    return path
+
+
+def regression(folder: Path, seed: int) -> Path:
+    path = folder / f"scores{seed}.csv"
+    path.write_text("text,score\n" + "".join(f"{row['text']},{len(row['text']) / 8}\n" for row in rows(40, seed=seed)))
+    return path
+
+
+def tagging(folder: Path, seed: int) -> Path:
+    path = folder / f"tags{seed}.conll"
+    kinds = {word: kind for kind, words in WORDS.items() for word in words}
+    lines = [
+        "".join(f"{word} {'B-' + kinds[word] if word in kinds else 'O'}\n" for word in row["text"].split() * 3)
+        for row in rows(40, seed=seed)
+    ]
+    path.write_text("\n".join(lines))
+    return path
+
+
+def qa(folder: Path, seed: int) -> Path:
+    path = folder / f"questions{seed}.jsonl"
+    made = []
+    for place, row in enumerate(rows(40, seed=seed)):
+        word = row["text"].split()[-1]
+        found = (
+            {"text": [word], "answer_start": [row["text"].rindex(word)]}
+            if place % 4
+            else {"text": [], "answer_start": []}
+        )
+        made.append({"id": str(place), "question": "the old", "context": row["text"], "answers": found})
+    path.write_text("".join(json.dumps(row) + "\n" for row in made))
+    return path
+
+
+def choice(folder: Path, seed: int) -> Path:
+    path = folder / f"choices{seed}.jsonl"
+    made = [
+        {"context": row["text"], "choices": ["cat", "oak", "saw"][: 2 + place % 2], "label": place % 2}
+        for place, row in enumerate(rows(40, seed=seed))
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in made))
+    return path
+
+
+KINDS: dict[str, tuple[Write, str, tuple[Any, ...]]] = {
+    "multilabel": (multilabel, "BertForSequenceClassification", (["a cat"],)),
+    "regression": (regression, "BertForSequenceClassification", (["a cat"],)),
+    "tagging": (tagging, "BertForTokenClassification", (["a cat and the old oak"],)),
+    "qa": (qa, "BertForQuestionAnswering", (["the old"], ["a cat and a dog"])),
+    "choice": (choice, "BertForMultipleChoice", (["a cat"], [["dog", "oak"]])),
+}
+
+
+@pytest.fixture(scope="module")
+def made(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, Path]]:
+    """The folder of a model for a task, and its test file; each made once."""
+    done: dict[str, tuple[Path, Path]] = {}
+
+    def make(task: str) -> tuple[Path, Path]:
+        if task not in done:
+            folder = tmp_path_factory.mktemp(task)
+            write, _, _ = KINDS[task]
+            test = write(folder, 1)
+            files = {"train": write(folder, 0), "test": test}
+            bertwright.finetune(model=str(inputs / "model"), output_dir=folder / "out", **files, **QUICK)
+            done[task] = folder / "out", test
+        return done[task]
+
+    return make
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_from_a_file_to_a_folder(task: str, made: Callable[[str], tuple[Path, Path]]):
+    """The task is guessed; the folder says it, in Hugging Face's way; test figures are in metrics.json."""
+    folder, test = made(task)
+    config = json.loads((folder / "config.json").read_text())
+    assert config["architectures"] == [KINDS[task][1]]
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+    loaded = bertwright.load(folder)
+    assert loaded.task.name == task
+    assert set(loaded.task.metrics) <= metrics["test"].keys() == metrics["validation"].keys() | metrics["test"].keys()
+    lines = json_lines(folder / "run" / "predictions.test.jsonl")
+    assert len(lines) == 40
+    assert any(name.startswith("true_") for name in lines[0])
+    card = (folder / "README.md").read_text()
+    assert "pipeline_tag: " in card
+    del test
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_evaluate_gives_the_same_figures(task: str, made: Callable[[str], tuple[Path, Path]], tmp_path: Path):
+    folder, test = made(task)
+    measured = evaluate(model=str(folder), test=test, output_dir=tmp_path / "figures", quiet=True)
+    assert measured.metrics == json.loads((folder / "run" / "metrics.json").read_text())["test"]
+    same = json_lines(folder / "run" / "predictions.test.jsonl")
+    assert json_lines(tmp_path / "figures" / "predictions.test.jsonl") == same
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_predict_answers_every_row(task: str, made: Callable[[str], tuple[Path, Path]], tmp_path: Path):
+    """From a file and from memory; the answers are those that evaluation wrote."""
+    folder, test = made(task)
+    predict(model=str(folder), input=str(test), output=str(tmp_path / "answers.jsonl"), quiet=True)
+    answers = json_lines(tmp_path / "answers.jsonl")
+    known = json_lines(folder / "run" / "predictions.test.jsonl")
+    for answer, line in zip(answers, known, strict=True):
+        assert {name: line[name] for name in answer} == answer
+    (answer,) = bertwright.load(folder).predict(*KINDS[task][2])
+    assert json.loads(json.dumps(answer.to_dict())).keys() == answers[0].keys()
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_neighbours_never_matter(task: str, made: Callable[[str], tuple[Path, Path]], tmp_path: Path):
+    """The same answers whatever shares a batch."""
+    folder, test = made(task)
+    for tokens in (16, 900):
+        predict(
+            model=str(folder),
+            input=str(test),
+            output=str(tmp_path / f"{tokens}.jsonl"),
+            batch_tokens=tokens,
+            quiet=True,
+        )
+    one, other = (json_lines(tmp_path / f"{tokens}.jsonl") for tokens in (16, 900))
+    numbers = [list(_numbers(lines)) for lines in (one, other)]
+    assert numbers[0] == pytest.approx(numbers[1], abs=1e-5)
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_accumulation_changes_nothing(task: str, inputs: Path, tmp_path: Path):
+    """A batch in one part and in three: the same losses, to the last digits of fp32."""
+    train = KINDS[task][0](tmp_path, 0)
+    losses = []
+    for parts in (1, 3):
+        out = tmp_path / f"out{parts}"
+        bertwright.finetune(
+            model=str(inputs / "model"), train=train, output_dir=out, gradient_accumulation=parts, dropout=0.0, **QUICK
+        )
+        lines = [json.loads(line) for line in (out / "run" / "log.jsonl").read_text().splitlines()]
+        losses.append([line["loss"] for line in lines if "split" not in line])
+    assert losses[0] == pytest.approx(losses[1], rel=2e-5)
+
+
+def test_answers_by_id_are_written_for_the_official_scripts(made: Callable[[str], tuple[Path, Path]]):
+    folder, _ = made("qa")
+    lines = json_lines(folder / "run" / "predictions.test.jsonl")
+    official = json.loads((folder / "run" / "predictions.test.json").read_text())
+    assert official == {line["id"]: line["answer"] for line in lines}
+
+
+def test_a_metric_of_another_task_is_refused(inputs: Path, tmp_path: Path):
+    with pytest.raises(
+        bertwright.UsageError, match=r"^best_metric = 'accuracy': for regression it can be pearson, spearman"
+    ):
+        bertwright.finetune(
+            model=str(inputs / "model"),
+            train=regression(tmp_path, 0),
+            output_dir=tmp_path / "out",
+            best_metric="accuracy",
+        )
+
+
+def test_thresholds_can_be_left_alone(inputs: Path, tmp_path: Path):
+    """Then every label has 0.5, and the folder is that of the same weights."""
+    train = multilabel(tmp_path, 0)
+    for tune in (True, False):
+        bertwright.finetune(
+            model=str(inputs / "model"), train=train, output_dir=tmp_path / str(tune), tune_thresholds=tune, **QUICK
+        )
+    configs = [BertConfig.from_file(tmp_path / str(tune) / "config.json") for tune in (True, False)]
+    assert set(configs[1].task["thresholds"]) == {0.5}
+    assert set(configs[0].task["thresholds"]) != {0.5}
+    weights = [(tmp_path / str(tune) / "model.safetensors").read_bytes() for tune in (True, False)]
+    assert weights[0] == weights[1]
+
+
+def _numbers(value: Any) -> Any:
+    """All numbers in JSON values, in their order."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from _numbers(each)
+    elif isinstance(value, float) and not isinstance(value, bool):
+        yield value

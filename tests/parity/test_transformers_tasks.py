@@ -1,0 +1,228 @@
+"""Our heads and losses are those of transformers' classes, task by task: losses, gradients, logits, folders both ways."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from check_model import GRADIENTS, LOGITS, gradients, largest_difference, padded
+from torch import Tensor
+
+import tiny
+from bertwright.model.config import BertConfig
+from bertwright.model.folder import ModelFolder, write_model_folder
+from bertwright.model.heads import Headed
+from bertwright.tasks.choice import Choice, ChoiceExamples
+from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.kinds import AnyTask
+from bertwright.tasks.multilabel import MultiLabel
+from bertwright.tasks.questions import Questions
+from bertwright.tasks.regression import Regression
+from bertwright.tasks.tagging import Sentence, Tagging
+from bertwright.tasks.texts import LabelledTexts
+from bertwright.text.tables.answers import Answer
+from bertwright.text.tables.questions import QuestionRow
+from bertwright.text.wordpiece import WordPiece
+
+PATH = Path("rows")
+WORDS = [f"w{place}" for place in range(90)]
+TOKENIZER = WordPiece.from_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS], max_length=41)
+SIZES = {**tiny.SIZES, **tiny.NO_DROPOUT, "type_vocab_size": 2}
+DRAW = np.random.default_rng(4)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """What a task is compared with.
+
+    Attributes:
+        model: transformers' class.
+        task: Ours.
+        examples: Some of its examples.
+        labels: What transformers is given beside a padded batch.
+        logits: The outputs of transformers, in the order of ours.
+    """
+
+    model: Any
+    task: AnyTask
+    examples: Any
+    labels: Callable[[Any], dict[str, Tensor]]
+    logits: Callable[[Any, Any], Tensor]
+
+
+def texts(labels: np.ndarray) -> LabelledTexts:
+    return LabelledTexts(
+        TOKENIZER.encode([" ".join(WORDS[:length]) for length in tiny.LENGTHS], max_length=41),
+        labels,
+        np.arange(13),
+        PATH,
+    )
+
+
+def by_place(batch: Any, flat: Tensor, filler: int) -> Tensor:
+    """A value for every token of a padded batch."""
+    return torch.nn.utils.rnn.pad_sequence(
+        flat.split(batch.tokens.cu_seqlens.diff().tolist()), batch_first=True, padding_value=filler
+    )
+
+
+def tag_labels(batch: Any) -> dict[str, Tensor]:
+    flat = torch.full_like(batch.tokens.ids, -100)
+    flat[batch.read] = batch.tags
+    return {"labels": by_place(batch, flat, -100)}
+
+
+def read_logits(batch: Any, logits: Tensor) -> Tensor:
+    """Of the flat places that are read."""
+    mask = padded(batch.tokens)["attention_mask"].bool()
+    return logits[mask][batch.read]
+
+
+def edges(batch: Any) -> dict[str, Tensor]:
+    """Where the answers are, among all tokens of each window."""
+    first = torch.searchsorted(batch.window, torch.arange(len(batch.starts)))
+    starts = batch.tokens.starts
+    return {
+        "start_positions": batch.read[first + batch.starts] - starts,
+        "end_positions": batch.read[first + batch.ends] - starts,
+    }
+
+
+def sentences() -> Rows[Sentence]:
+    made = []
+    for length in tiny.LENGTHS:
+        (row,) = Tagging(("O",)).asked([WORDS[:length]])
+        made.append(Sentence(row.text, row.words, tuple(DRAW.choice(["O", "B-X", "I-X"], length)), 1))
+    return Rows(PATH, made)
+
+
+def questions() -> Rows[QuestionRow]:
+    made = []
+    for length in tiny.LENGTHS:
+        context = " ".join(WORDS[:length])
+        made.append(QuestionRow("q", "", context, (Answer(WORDS[length - 1], context.index(WORDS[length - 1])),), 1))
+    return Rows(PATH, made)
+
+
+def choices() -> ChoiceExamples:
+    pairs = TOKENIZER.encode(
+        [" ".join(WORDS[: 2 + row % 7]) for row in range(12)],
+        [" ".join(WORDS[row:12]) for row in range(12)],
+        max_length=41,
+    )
+    return ChoiceExamples(pairs, np.full(4, 3), np.array([0, 2, 1, 1]), np.arange(4), PATH)
+
+
+TAGS, ASK = Tagging(("O", "B-X", "I-X")), Questions()
+PEERS = {
+    "multilabel": Peer(
+        transformers.BertForSequenceClassification,
+        MultiLabel(("a", "b", "c")),
+        texts(DRAW.integers(0, 2, (13, 3)).astype(np.float32)),
+        lambda batch: {"labels": batch.labels},
+        lambda _, output: output.logits,
+    ),
+    "regression": Peer(
+        transformers.BertForSequenceClassification,
+        Regression(),
+        texts(DRAW.normal(size=13).astype(np.float32)),
+        lambda batch: {"labels": batch.labels},
+        lambda _, output: output.logits[:, 0],
+    ),
+    "tagging": Peer(
+        transformers.BertForTokenClassification,
+        TAGS,
+        TAGS.encode(sentences(), TOKENIZER, 41),
+        tag_labels,
+        lambda batch, output: read_logits(batch, output.logits),
+    ),
+    "qa": Peer(
+        transformers.BertForQuestionAnswering,
+        ASK,
+        ASK.encode(questions(), TOKENIZER, 41),
+        edges,
+        lambda batch, output: read_logits(batch, torch.stack([output.start_logits, output.end_logits], -1)),
+    ),
+    "choice": Peer(
+        transformers.BertForMultipleChoice,
+        Choice(),
+        choices(),
+        lambda batch: {"labels": batch.answers},
+        lambda _, output: output.logits.flatten(),
+    ),
+}
+
+
+def inputs(name: str, batch: Any) -> dict[str, Tensor]:
+    """The batch as transformers reads it; choices have an axis of their own there."""
+    made = padded(batch.tokens)
+    if name == "choice":
+        return {key: value.view(4, 3, -1) for key, value in made.items()}
+    return made
+
+
+def both(name: str, folder: Path) -> tuple[Any, Headed]:
+    """A random model of transformers, and ours read from its folder."""
+    peer = PEERS[name]
+    config = peer.task.configure(BertConfig(**SIZES))
+    torch.manual_seed(0)
+    theirs = peer.model(transformers.BertConfig(**config.to_dict(peer.task.head.architecture))).eval()
+    for parameter in theirs.parameters():
+        parameter.data += torch.empty_like(parameter).uniform_(-0.3, 0.3)
+    theirs.save_pretrained(folder)
+    TOKENIZER.save(folder)
+    opened = ModelFolder.open(folder)
+    ours = peer.task.head(opened.config).eval()
+    assert opened.load_into(ours).describe() is None
+    return theirs, ours
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_losses_gradients_and_logits(name: str, tmp_path: Path):
+    """transformers lets the question's tokens compete for the answer, too: here there is no question."""
+    peer, (theirs, ours) = PEERS[name], both(name, tmp_path)
+    batch = peer.examples.batch(np.arange(len(peer.examples.lengths)))
+    output = theirs(**inputs(name, batch), **peer.labels(batch))
+    torch.testing.assert_close(peer.task.outputs(ours, batch), peer.logits(batch, output), rtol=0, atol=LOGITS)
+    if name == "qa":
+        return
+    loss = peer.task.losses(ours, batch)["loss"] / peer.task.counts(batch)["loss"]
+    assert loss.item() == pytest.approx(output.loss.item(), abs=LOGITS)
+    assert largest_difference(gradients(ours, loss), gradients(theirs, output.loss)) < GRADIENTS
+
+
+def test_the_loss_of_answers_where_only_what_is_read_may_compete(tmp_path: Path):
+    """The same as transformers' when the logits of all other places are taken out of its softmax."""
+    peer, (theirs, ours) = PEERS["qa"], both("qa", tmp_path)
+    batch = peer.examples.batch(np.arange(len(peer.examples.lengths)))
+    output, wanted = theirs(**inputs("qa", batch)), edges(batch)
+    mask = padded(batch.tokens)["attention_mask"].bool()
+    flat = torch.full((int(mask.sum()),), -torch.inf)
+    flat[batch.read] = 0.0
+    away = torch.full(mask.shape, -torch.inf)
+    away[mask] = flat
+    losses = [
+        torch.nn.functional.cross_entropy(logits + away, wanted[f"{edge}_positions"])
+        for edge, logits in (("start", output.start_logits), ("end", output.end_logits))
+    ]
+    loss = peer.task.losses(ours, batch)["loss"] / peer.task.counts(batch)["loss"]
+    assert loss.item() == pytest.approx(float(sum(losses)) / 2, abs=LOGITS)
+    assert largest_difference(gradients(ours, loss), gradients(theirs, sum(losses) / 2)) < GRADIENTS
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_transformers_reads_our_folders(name: str, tmp_path: Path):
+    """Equal weights and logits, names of labels, no remark."""
+    peer, (theirs, ours) = PEERS[name], both(name, tmp_path / "theirs")
+    config = peer.task.configure(BertConfig(**SIZES))
+    write_model_folder(tmp_path / "ours", ours, config, TOKENIZER)
+    back, remarks = peer.model.from_pretrained(tmp_path / "ours", output_loading_info=True)
+    assert not any(remarks.values()), remarks
+    for key, tensor in theirs.state_dict().items():
+        assert torch.equal(back.state_dict()[key], tensor), key
+    assert list(back.config.id2label.values()) == list(peer.task.labels)
+    assert back.config.problem_type == config.problem_type

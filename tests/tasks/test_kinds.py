@@ -1,0 +1,98 @@
+"""Which task a file is for, and which one a model was made for."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import tiny
+from bertwright.errors import ModelFolderError, UsageError
+from bertwright.settings import TableSettings
+from bertwright.tasks.kinds import TASKS, guess_task, judging, task_of
+from bertwright.tasks.multilabel import MultiLabel
+from bertwright.tasks.questions import Questions
+
+SQUAD = {
+    "data": [
+        {
+            "paragraphs": [
+                {"context": "a b", "qas": [{"id": "1", "question": "c", "answers": [{"text": "a", "answer_start": 0}]}]}
+            ]
+        }
+    ]
+}
+FILES = {
+    "classification": ("a.csv", "text,label\nx,1\ny,2\n"),
+    "classification, of numbers": ("a.csv", "text,label\nx,1.0\ny,2.0\nz,5\n"),
+    "classification, with commas in the labels": ("a.tsv", "text\tlabel\nx\tred, dark\ny\tblue, light\n"),
+    "multilabel, by separators": ("a.csv", 'text,label\nx,"4,27"\ny,4\nz,27\n'),
+    "multilabel, by lists": ("a.jsonl", '{"text": "x", "labels": ["a", "b"]}\n'),
+    "regression": ("a.tsv", "sentence1\tsentence2\tscore\nx\ty\t2.500\nz\ty\t3\n"),
+    "tagging": ("a.conll", "EU B-ORG\nrejects O\n\nGerman B-MISC\n"),
+    "tagging, in JSON": ("a.jsonl", '{"tokens": ["EU"], "ner_tags": ["B-ORG"]}\n'),
+    "qa": ("a.json", json.dumps(SQUAD)),
+    "choice": ("a.csv", "context,choice0,choice1,label\nx,y,z,0\n"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_task_of_a_file(name: str, tmp_path: Path):
+    file, content = FILES[name]
+    (tmp_path / file).write_text(content)
+    assert guess_task(tmp_path / file, TableSettings()).name == name.partition(",")[0]
+
+
+def test_label_columns_are_labels(tmp_path: Path):
+    (tmp_path / "a.csv").write_text("text,joy,fear\nx,1,0\n")
+    guess = guess_task(tmp_path / "a.csv", TableSettings(label_columns=("joy", "fear")))
+    assert guess == ("multilabel", "there are several label columns")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "file", "columns"),
+    [
+        ("classification", "sst2/train.tsv", ("text", "label")),
+        ("classification", "cola/train.tsv", ("_", "label", "_", "text")),
+        ("classification", "mrpc/train.tsv", None),
+        ("classification", "rte/dev.tsv", None),
+        ("classification", "chnsenticorp/dev.tsv", None),
+        ("regression", "stsb/train.tsv", None),
+        ("multilabel", "goemotions/train.tsv.gz", ("text", "labels", "_")),
+        ("tagging", "conll2003/eng.testa", None),
+        ("tagging", "cner/dev.char.bmes", None),
+        ("tagging", "peopledaily_ner/dev.txt", None),
+        ("qa", "squad/xquad.en.json", None),
+        ("qa", "squad/cs224n-dev-v2.0.json.gz", None),
+        ("choice", "dream/dev.json", None),
+    ],
+)
+def test_the_task_of_a_real_file(name: str, file: str, columns: tuple[str, ...] | None, data_dir: Path):
+    named = {"text_column": "#1 String", "text_pair_column": "#2 String"} if file.startswith("mrpc") else {}
+    assert guess_task(data_dir / file, TableSettings(columns=columns, **named)).name == name
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_model_knows_its_task(name: str):
+    config = (
+        TASKS[name].of(tiny.CONFIG) if name != "tagging" else TASKS[name].of(replace(tiny.CONFIG, labels=("O", "B-X")))
+    )
+    back = task_of(config.configure(replace(tiny.CONFIG, task={})))
+    assert type(back) is TASKS[name]
+
+
+def test_models_of_transformers_know_theirs():
+    assert isinstance(task_of(replace(tiny.CONFIG, problem_type="multi_label_classification")), MultiLabel)
+    assert task_of(replace(tiny.CONFIG, labels=())) is None
+    with pytest.raises(
+        ModelFolderError, match=r"made for the task 'poetry'; known here are classification, multilabel"
+    ):
+        task_of(replace(tiny.CONFIG, task={"name": "poetry"}))
+
+
+def test_only_classification_has_a_positive_label():
+    with pytest.raises(
+        UsageError, match=r"^positive_label = 'a' is for classification, and the model was made for qa$"
+    ):
+        judging(Questions(), "a")

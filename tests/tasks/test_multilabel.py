@@ -1,0 +1,168 @@
+"""Multi-label classification: scikit-learn's figures, torch's loss, thresholds that only do something when tuned."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.metrics
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from torch.nn import functional
+
+import tiny
+from bertwright.errors import DataError, ModelFolderError
+from bertwright.settings import FinetuneSettings
+from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.metrics import LabelCounts, best_threshold
+from bertwright.tasks.multilabel import MultiLabel
+from bertwright.tasks.texts import LabelledTexts
+from bertwright.text.tables.cells import UnusableCellError
+from bertwright.text.tables.texts import Row, several_labels
+
+PATH = Path("train.csv")
+LABELS = ("joy", "fear", "calm", "rage")
+SETTINGS = FinetuneSettings.create({"model": "m", "train": "t", "output_dir": "o"})
+
+
+def rows_of(*labels: tuple[str, ...]) -> Rows[Row[tuple[str, ...]]]:
+    return Rows(PATH, [Row(f"text {place}", None, each, place + 2) for place, each in enumerate(labels)])
+
+
+def examples(labels: np.ndarray) -> LabelledTexts:
+    return LabelledTexts(tiny.encoded(tiny.LENGTHS), labels.astype(np.float32), np.arange(13), PATH)
+
+
+# ---- figures
+
+
+@given(hnp.arrays(bool, (17, 5)), hnp.arrays(bool, (17, 5)))
+def test_figures_are_scikit_learns(truth: np.ndarray, given_: np.ndarray):
+    counts = LabelCounts(5)
+    counts.add(truth[:6], given_[:6])
+    counts.add(truth[6:], given_[6:])
+    figures = counts.metrics()
+    assert figures["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(truth, given_))
+    for average in ("micro", "macro", "weighted"):
+        wanted = sklearn.metrics.precision_recall_fscore_support(truth, given_, average=average, zero_division=0)
+        found = [figures[f"{name}_{average}"] for name in ("precision", "recall", "f1")]
+        assert found == pytest.approx(list(wanted[:3])), average
+
+
+@given(hnp.arrays(np.float64, 14, elements=st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0])), hnp.arrays(bool, 14))
+def test_the_best_threshold_is_the_best(scores: np.ndarray, truth: np.ndarray):
+    """None of those that tell the scores apart is better."""
+    best = best_threshold(scores, truth)
+    found = sklearn.metrics.f1_score(truth, scores >= best, zero_division=0)
+    others = [sklearn.metrics.f1_score(truth, scores >= score, zero_division=0) for score in scores]
+    assert found == pytest.approx(max(others)) or not truth.any()
+
+
+# ---- loss
+
+
+def test_the_loss_is_torchs_mean():
+    labels = np.random.default_rng(0).integers(0, 2, (13, 4))
+    model, data, task = tiny.classifier(dtype=torch.float64), examples(labels), MultiLabel(LABELS)
+    batch = data.batch(np.arange(13))
+    wanted = functional.binary_cross_entropy_with_logits(model(batch.tokens), batch.labels.double())
+    parts = [data.batch(rows) for rows in (np.arange(5), np.arange(5, 13))]
+    total = sum(task.losses(model, part)["loss"] for part in parts)
+    torch.testing.assert_close(total / sum(task.counts(part)["loss"] for part in parts), wanted)
+    tally = task.tally()
+    tally.add(model(batch.tokens).detach().float().numpy(), data)
+    assert tally.metrics()["loss"] == pytest.approx(float(wanted.detach()), rel=1e-5)
+    assert set(task.metrics) <= tally.metrics().keys()
+
+
+def test_balanced_weights_make_rare_labels_count():
+    rows = rows_of(("joy",), ("joy", "fear"), ("joy",), ())
+    task = MultiLabel.learn(rows, SETTINGS.model_copy(update={"class_weights": "balanced"}))
+    assert task.labels == ("fear", "joy")
+    assert task.positive_weights is not None
+    assert task.positive_weights.tolist() == pytest.approx([3.0, 1 / 3])
+
+
+# ---- thresholds
+
+
+def test_thresholds_are_half_unless_tuned():
+    rows = rows_of(("joy",), ("fear",))
+    outputs = np.array([[0.1, -0.1, 0.0, -3.0], [1.0, 2.0, -1.0, -1.0]], dtype=np.float32)
+    data = LabelledTexts(tiny.encoded([3, 4]), np.zeros((2, 4), np.float32), np.arange(2), PATH)
+    answers = list(MultiLabel(LABELS).answers(rows, data, outputs))
+    assert [answer.labels for answer in answers] == [("joy", "calm"), ("fear", "joy")]
+    strict = MultiLabel(LABELS, np.array([0.7, 0.9, 0.5, 0.1]))
+    assert [answer.labels for answer in strict.answers(rows, data, outputs)] == [("calm",), ("joy", "rage")]
+    assert answers[1].scores["joy"] == pytest.approx(1 / (1 + np.exp(-1)))
+
+
+def test_tuning_gives_each_frequent_label_its_own_and_the_rare_ones_a_common_threshold():
+    draw = np.random.default_rng(1)
+    truth = np.zeros((200, 4), dtype=bool)
+    truth[:, 0], truth[:, 1], truth[:3, 2], truth[:5, 3] = draw.random(200) < 0.4, draw.random(200) < 0.2, True, True
+    outputs = (np.where(truth, 1.0, -1.0) + draw.normal(size=truth.shape) - [0, 2, 0, 0]).astype(np.float32)
+    data = LabelledTexts(tiny.encoded([1] * 200), truth.astype(np.float32), np.arange(200), PATH)
+    before, task = MultiLabel(LABELS), MultiLabel(LABELS).tuned(outputs, data)
+    assert task.thresholds[2] == task.thresholds[3] not in (task.thresholds[0], task.thresholds[1])
+    assert task.thresholds[1] < 0.3
+    figures = []
+    for each in (before, task):
+        tally = each.tally()
+        tally.add(outputs, data)
+        figures.append(tally.metrics())
+    assert figures[1]["f1_weighted"] > figures[0]["f1_weighted"]
+    assert figures[1]["loss"] == figures[0]["loss"]
+
+
+def test_thresholds_travel_in_the_config():
+    task = MultiLabel(LABELS, np.array([0.1, 0.2, 0.3, 0.4]))
+    config = task.configure(tiny.CONFIG)
+    assert config.problem_type == "multi_label_classification"
+    assert MultiLabel.of(config).thresholds.tolist() == [0.1, 0.2, 0.3, 0.4]
+    broken = MultiLabel(("a", "b")).configure(tiny.CONFIG)
+    with pytest.raises(ModelFolderError, match=r"4 labels need as many thresholds"):
+        MultiLabel.of(config.__class__(**{**tiny.SIZES, "task": broken.task}))
+
+
+# ---- labels
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"),
+    [
+        (["a", "b", "a"], ("a", "b")),
+        ('["a", "b"]', ("a", "b")),
+        ("a, b", ("a", "b")),
+        ("a,b|c", ("a,b", "c")),
+        ("4,27", ("4", "27")),
+        ([3, True], ("3", "true")),
+        ("", ()),
+        (None, ()),
+        ([], ()),
+        (7, ("7",)),
+    ],
+    ids=str,
+)
+def test_labels_of_a_cell(cell: object, labels: tuple[str, ...]):
+    assert several_labels({"labels": cell}) == labels
+
+
+def test_labels_in_columns():
+    assert several_labels({"joy": 1, "fear": "0", "calm": "yes", "rage": None}) == ("joy", "calm")
+    with pytest.raises(UnusableCellError, match=r"^the label column 'joy' holds 'maybe', neither 1 nor 0$"):
+        several_labels({"joy": "maybe", "fear": 0})
+    with pytest.raises(UnusableCellError, match=r"^the labels begin with \[ but are no JSON list"):
+        several_labels({"labels": "['a', 'b']"})
+
+
+def test_what_is_said_of_rows():
+    rows = rows_of(("joy",), (), ("joy", "fear"))
+    assert MultiLabel(LABELS).describe(rows) == "3 texts (joy 2, fear 1; 1 without a label)"
+    with pytest.raises(
+        DataError, match=r"^train\.csv: not one of 1 rows has a label: is it the right --label-column\?$"
+    ):
+        MultiLabel.learn(rows_of(()), SETTINGS)
+    with pytest.raises(DataError, match=r"^train\.csv:2: labels that the model does not have: 'glee' \(rows: 1\)"):
+        MultiLabel(LABELS).check(rows_of(("glee",)), "the model")

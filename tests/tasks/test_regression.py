@@ -1,0 +1,87 @@
+"""Regression: scipy's correlations, torch's loss, numbers as they stand in the file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from torch.nn import functional
+
+import tiny
+from bertwright.errors import DataError
+from bertwright.model.config import BertConfig
+from bertwright.model.heads import SequenceClassifier
+from bertwright.settings import FinetuneSettings
+from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.metrics import regression_metrics
+from bertwright.tasks.regression import Regression
+from bertwright.tasks.texts import LabelledTexts
+from bertwright.text.tables.cells import UnusableCellError
+from bertwright.text.tables.texts import Row, number
+
+PATH = Path("train.tsv")
+NUMBERS = st.integers(-20, 20).map(lambda value: value / 4)
+
+
+@given(hnp.arrays(np.float64, 9, elements=NUMBERS), hnp.arrays(np.float64, 9, elements=NUMBERS))
+def test_figures_are_scipys(truth: np.ndarray, found: np.ndarray):
+    figures = regression_metrics(truth, found)
+    if len(set(truth)) > 1 and len(set(found)) > 1:
+        assert figures["pearson"] == pytest.approx(scipy.stats.pearsonr(truth, found).statistic, abs=1e-9)
+        assert figures["spearman"] == pytest.approx(scipy.stats.spearmanr(truth, found).statistic, abs=1e-9)
+    else:
+        assert figures["pearson"] == 0.0
+    assert figures["mse"] == pytest.approx(np.mean((truth - found) ** 2))
+    assert figures["mae"] == pytest.approx(np.mean(np.abs(truth - found)))
+
+
+def test_the_loss_is_torchs_mean():
+    config = BertConfig(**{**tiny.SIZES, **tiny.NO_DROPOUT, "labels": Regression.labels})
+    model = SequenceClassifier(config).double().eval()
+    tiny.shake(model)
+    labels = np.linspace(-1, 3, 13).astype(np.float32)
+    data, task = LabelledTexts(tiny.encoded(tiny.LENGTHS), labels, np.arange(13), PATH), Regression()
+    batch = data.batch(np.arange(13))
+    wanted = functional.mse_loss(model(batch.tokens).squeeze(1), batch.labels.double())
+    parts = [data.batch(rows) for rows in (np.arange(5), np.arange(5, 13))]
+    total = sum(task.losses(model, part)["loss"] for part in parts)
+    torch.testing.assert_close(total / sum(task.counts(part)["loss"] for part in parts), wanted)
+    tally = task.tally()
+    tally.add(task.outputs(model, batch).detach().float().numpy(), data)
+    assert tally.metrics()["loss"] == pytest.approx(float(wanted.detach()), rel=1e-5)
+    assert set(task.metrics) <= tally.metrics().keys()
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"), [("5.000", 5.0), (3, 3.0), (0.25, 0.25), ("-1e3", -1000.0), ("", None), (None, None)]
+)
+def test_numbers(cell: object, value: float | None):
+    assert number({"score": cell}) == value
+
+
+@pytest.mark.parametrize("cell", ["high", "nan", "inf", "1,5"])
+def test_what_is_no_number(cell: str):
+    with pytest.raises(UnusableCellError, match=r"is no number$|is not a finite number$"):
+        number({"score": cell})
+
+
+def test_learning_needs_two_numbers():
+    settings = FinetuneSettings.create({"model": "m", "train": "t", "output_dir": "o"})
+    same = Rows(PATH, [Row("a", None, 1.5, 2), Row("b", None, 1.5, 3)])
+    with pytest.raises(DataError, match=r"^train\.tsv: all 2 rows have the same number: there is nothing to learn"):
+        Regression.learn(same, settings)
+    rows = Rows(PATH, [Row("a", None, 1.0, 2), Row("b", None, 4.5, 3)])
+    assert Regression.learn(rows, settings).describe(rows) == "2 texts (from 1 to 4.5, mean 2.750)"
+    assert [Regression().stratum(row) for row in rows] == ["1", "4"]
+
+
+def test_answers_are_the_numbers():
+    rows = Rows(PATH, [Row("a", "b", None, 2), Row("c", "d", None, 3)])
+    data = LabelledTexts(tiny.encoded([3, 2]), np.full(2, np.nan, np.float32), np.arange(2), PATH)
+    found = [answer.to_dict() for answer in Regression().answers(rows, data, np.array([0.5, -2.0], np.float32))]
+    assert found[0] == {"text": "a", "text_pair": "b", "score": 0.5, "truncated": False}
+    assert found[1]["score"] == -2.0

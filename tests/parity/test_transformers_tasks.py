@@ -1,4 +1,4 @@
-"""Our heads and losses are those of transformers' classes, task by task: losses, gradients, logits, folders both ways."""
+"""Our heads and losses are those of transformers' classes: losses, gradients, logits, folders both ways, task by task."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -64,7 +64,7 @@ def test_a_batch_looks_like_this():
     tags = ["O", "B-LOC", "I-LOC"]
     examples = Tagging(LABELS).encode(rows_of(sentence(["unaffable", "paris", "france"], tags, line=7)), TOKENIZER, 41)
     batch = examples.batch(np.array([0]))
-    assert TOKENIZER.decode(batch.tokens.ids.tolist()) == "[CLS] un ##aff ##able paris france [SEP]".split()
+    assert TOKENIZER.decode(batch.tokens.ids.tolist()) == ["[CLS]", "un", "##aff", "##able", "paris", "france", "[SEP]"]
     assert (batch.read.tolist(), batch.tags.tolist()) == ([1, 4, 5], [0, 1, 2])
     assert (examples.longest, examples.cut.tolist(), examples.where(np.array([0]))) == (7, [False], f"{PATH}: lines 7")
 

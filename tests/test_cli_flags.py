@@ -45,13 +45,15 @@ FLAGS = {
         --max-length --epochs --max-steps --batch-size --gradient-accumulation --learning-rate --schedule
         --warmup-ratio --weight-decay --max-grad-norm --layer-decay --freeze-layers --dropout --label-smoothing
         --class-weights --seed --stride --max-answer-length --tune-thresholds --no-tune-thresholds
+        --calibrate --no-calibrate
         --positive-label --eval-steps --best-metric --early-stopping-patience --save-steps --keep-snapshots
         --log-steps --overwrite --no-overwrite --weights-format --explain --no-explain {TRACKERS}
         --quiet --no-quiet""",
-    "evaluate": f"{APPLY} --test --output-dir --positive-label",
+    "evaluate": f"{APPLY} --test --output-dir --positive-label --against --bootstrap-draws",
     "predict": f"{APPLY} --input --output --top-k",
     "demo": f"{GENERAL} {DEVICE} --output-dir --seed --overwrite --no-overwrite --quiet --no-quiet",
 }
+FLAGS["doctor"] = f"{FLAGS['finetune']} --as-json --no-as-json"  # a command needs another verb alone
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bertwright.api import demo, evaluate, finetune, inspect, load, predict, prepare, pretrain, vocab
+    from bertwright.api import demo, doctor, evaluate, finetune, inspect, load, predict, prepare, pretrain, vocab
     from bertwright.errors import (
         BertwrightError,
         DataError,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from bertwright.settings import (
         DemoSettings,
+        DoctorSettings,
         EvaluateSettings,
         FinetuneSettings,
         InspectSettings,
@@ -39,6 +40,7 @@ __all__ = [
     "BertwrightError",
     "DataError",
     "DemoSettings",
+    "DoctorSettings",
     "EvaluateSettings",
     "FinetuneSettings",
     "HubError",
@@ -53,6 +55,7 @@ __all__ = [
     "VocabSettings",
     "__version__",
     "demo",
+    "doctor",
     "evaluate",
     "finetune",
     "inspect",

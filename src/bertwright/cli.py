@@ -30,6 +30,7 @@ VERBS = {
     "prepare": Verb("Turn raw text into the token shards that pre-training reads.", "PrepareSettings"),
     "inspect": Verb("Show and measure what pre-training will read of a shard folder.", "InspectSettings"),
     "pretrain": Verb("Pre-train a BERT on a shard folder and write a model folder.", "PretrainSettings"),
+    "doctor": Verb("Look for what is wrong with labelled files before fine-tuning.", "DoctorSettings"),
     "finetune": Verb("Fine-tune a BERT on a labelled file and write a model folder.", "FinetuneSettings"),
     "evaluate": Verb("Measure a fine-tuned model on a labelled file.", "EvaluateSettings"),
     "predict": Verb("Label the texts of a file or of stdin, or fill their [MASK]s.", "PredictSettings"),

@@ -5,6 +5,9 @@ import math
 from pathlib import Path
 
 import pytest
+import scipy.stats
+import torch
+from safetensors.torch import load_file, save_file
 from sklearn import metrics as sklearn
 from small import Finetune, json_lines, rows, write_csv
 
@@ -27,9 +30,13 @@ def assert_as_scikit_learn(figures: dict[str, float], predictions: Path, positiv
     averages = [("macro", {"average": "macro"}), ("weighted", {"average": "weighted"})]
     if positive is not None:
         averages.append(("", {"average": "binary", "pos_label": positive}))
+        is_positive = [name == positive for name in truth]
+        scores = [line["scores"][positive] for line in lines]  # type: ignore[index, call-overload]
+        expected["roc_auc"] = sklearn.roc_auc_score(is_positive, scores)
+        expected["average_precision"] = sklearn.average_precision_score(is_positive, scores)
     for name, how in averages:
-        scores = sklearn.precision_recall_fscore_support(truth, found, zero_division=0, **how)
-        for figure, score in zip(("precision", "recall", "f1"), scores[:3], strict=True):
+        figure_of = sklearn.precision_recall_fscore_support(truth, found, zero_division=0, **how)
+        for figure, score in zip(("precision", "recall", "f1"), figure_of[:3], strict=True):
             expected[f"{figure}_{name}".rstrip("_")] = score
     assert figures == pytest.approx(expected, abs=1e-6)
 
@@ -44,7 +51,9 @@ def test_the_figures_are_those_of_the_run_and_of_scikit_learn(
     assert measured.metrics == tuned.metrics["test"] == ran["test"]
     assert measured.details == ran["details"]["test"]
     written = json.loads((tmp_path / "a" / "b" / "metrics.json").read_text())
-    assert written == {"test": measured.metrics, "details": {"test": measured.details}}
+    assert (written["test"], written["details"]) == (measured.metrics, {"test": measured.details})
+    intervals = {name: list(interval) for name, interval in measured.intervals.items()}
+    assert written["intervals"] == ran["intervals"] == {"test": intervals}
     predictions = tmp_path / "a" / "b" / "predictions.test.jsonl"
     assert predictions.read_bytes() == (tuned.folder / "run" / "predictions.test.jsonl").read_bytes()
     assert_as_scikit_learn(measured.metrics, predictions)
@@ -57,7 +66,10 @@ def test_the_figures_are_those_of_the_run_and_of_scikit_learn(
         expected = {name.replace("f1-score", "f1"): value for name, value in report[label].items()}
         assert row == pytest.approx(expected)
     out, err = capsys.readouterr()
-    assert f"accuracy {measured.metrics['accuracy']:.4f}" in out, "the result is on standard output"
+    low, high = measured.intervals["accuracy"]
+    assert 0 <= low <= measured.metrics["accuracy"] <= high <= 1
+    line = f"accuracy {measured.metrics['accuracy']:.4f} [{low:.3f}, {high:.3f}]\n"
+    assert line in out, "the result is on standard output"
     assert "true \\ predicted  animal  plant  tool" in out
     assert "accuracy" not in err
 
@@ -87,7 +99,11 @@ def test_a_long_file_is_measured_window_by_window(
     whole = bertwright.evaluate(model=str(tuned.folder), test=test, **EXACT)
     monkeypatch.setattr("bertwright.evaluation.inference.windows.__defaults__", (9,))
     parts = bertwright.evaluate(model=str(tuned.folder), test=test, output_dir=tmp_path / "out", **EXACT)
-    assert parts.details == whole.details
+    for name in ("per_class", "confusion_matrix"):
+        assert parts.details[name] == whole.details[name]
+    worst = [[row["line"] for row in measured.details["worst"]] for measured in (parts, whole)]
+    assert worst[0] == worst[1]
+    assert len(worst[0]) == 20
     assert parts.metrics == pytest.approx(whole.metrics, rel=1e-6)
     assert [line["line"] for line in json_lines(tmp_path / "out" / "predictions.test.jsonl")] == list(range(2, 72))
 
@@ -155,3 +171,130 @@ def test_a_settings_object_can_be_changed_by_keywords(tuned: Trained, inputs: Pa
     assert bertwright.evaluate(settings, test=inputs / "test.csv").metrics == tuned.metrics["test"]
     with pytest.raises(UsageError, match="no such file"):
         bertwright.evaluate(settings)
+
+
+# ---- beside another model, slices, worst rows, and what is odd
+
+
+def test_against_another_model(
+    tuned: Trained, finetune: Finetune, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = finetune(max_steps=1, quiet=True).folder
+    capsys.readouterr()
+    measured = bertwright.evaluate(
+        model=str(tuned.folder), against=str(other), test=inputs / "test.csv", output_dir=tmp_path / "a", **EXACT
+    )
+    alone = bertwright.evaluate(model=str(other), test=inputs / "test.csv", output_dir=tmp_path / "b", **EXACT)
+    assert measured.against is not None
+    accuracy = measured.against["accuracy"]
+    assert accuracy.other == alone.metrics["accuracy"]
+    assert accuracy.difference == measured.metrics["accuracy"] - alone.metrics["accuracy"]
+    right = [
+        [line["label"] == line["true_label"] for line in json_lines(tmp_path / name / "predictions.test.jsonl")]
+        for name in "ab"
+    ]
+    wins, losses = (sum(x > y for x, y in zip(*pair, strict=True)) for pair in (right, right[::-1]))
+    assert accuracy.p == pytest.approx(scipy.stats.binomtest(wins, wins + losses).pvalue)
+    assert accuracy.test == "mcnemar"
+    assert measured.against["f1_macro"].test == "permutation"
+    written = json.loads((tmp_path / "a" / "metrics.json").read_text())["against"]
+    assert written["model"] == str(other)
+    assert written["differences"]["accuracy"]["p"] == accuracy.p
+    assert f"p {accuracy.p:.4f} (mcnemar)" in capsys.readouterr().out
+
+
+def test_a_model_beside_itself_is_no_better(tuned: Trained, inputs: Path) -> None:
+    model = str(tuned.folder)
+    found = bertwright.evaluate(model=model, against=model, test=inputs / "test.csv", bootstrap_draws=0, **EXACT)
+    assert found.intervals == {}
+    assert found.against is not None
+    assert {(each.difference, each.interval, each.p) for each in found.against.values()} == {(0.0, (0.0, 0.0), 1.0)}
+
+
+def test_models_of_other_labels_cannot_be_compared(tuned: Trained, finetune: Finetune, tmp_path: Path) -> None:
+    two = ("animal", "plant")
+    files = {name: write_csv(tmp_path / f"{name}.csv", rows(20, two)) for name in ("train", "validation")}
+    other = finetune(**files, quiet=True).folder
+    with pytest.raises(
+        UsageError, match=r"out has the labels animal, plant, and --model has animal, plant, tool: they"
+    ):
+        bertwright.evaluate(model=str(tuned.folder), against=str(other), test=files["train"], **EXACT)
+    (tmp_path / "scores.csv").write_text("text,label\n" + "the cat,0.5\nthe oak,1.25\n" * 9)
+    scorer = finetune(
+        train=tmp_path / "scores.csv", validation=tmp_path / "scores.csv", output_dir=tmp_path / "scorer", quiet=True
+    ).folder
+    with pytest.raises(
+        UsageError, match=r"scorer was made for regression, and --model for classification: they cannot"
+    ):
+        bertwright.evaluate(model=str(tuned.folder), against=str(scorer), test=files["train"], **EXACT)
+
+
+def test_slices_and_worst_rows(tuned: Trained, inputs: Path, tmp_path: Path) -> None:
+    measured = bertwright.evaluate(
+        model=str(tuned.folder), test=inputs / "test.csv", output_dir=tmp_path / "out", bootstrap_draws=100, **EXACT
+    )
+    lines = json_lines(tmp_path / "out" / "predictions.test.jsonl")
+    slices = measured.details["slices"]
+    assert {part["value"]: part["rows"] for part in slices["label"]} == {"animal": 11, "plant": 10, "tool": 10}
+    for part in slices["label"]:
+        own = [line["label"] == part["value"] for line in lines if line["true_label"] == part["value"]]
+        assert part["metrics"]["accuracy"] == pytest.approx(sum(own) / len(own))
+        low, high = part["intervals"]["accuracy"]
+        assert low <= part["metrics"]["accuracy"] <= high
+    assert sum(part["rows"] for part in slices["length"]) == len(lines)
+    worst = measured.details["worst"]
+    losses = {line["line"]: -math.log(line["scores"][line["true_label"]]) for line in lines}  # type: ignore[index, call-overload]
+    assert [row["line"] for row in worst] == sorted(losses, key=losses.__getitem__, reverse=True)[:20]
+    assert worst[0]["loss"] == pytest.approx(losses[worst[0]["line"]], rel=1e-5)
+    by_line = {line["line"]: line for line in lines}
+    assert [worst[0]["texts"], worst[0]["true_label"], worst[0]["predicted"]["label"]] == [
+        [by_line[worst[0]["line"]]["text"]],
+        by_line[worst[0]["line"]]["true_label"],
+        by_line[worst[0]["line"]]["label"],
+    ]
+
+
+def test_a_model_that_tells_nothing_apart_is_told(
+    finetune: Finetune, inputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = ("animal", "plant", "tool")
+    made = finetune(max_steps=1, learning_rate=1e-9, test=inputs / "test.csv").folder
+    weights = load_file(made / "model.safetensors")
+    weights["classifier.bias"] = torch.tensor([0.0, 99.0, 0.0])
+    save_file(weights, made / "model.safetensors", {"format": "pt"})
+    capsys.readouterr()
+    bertwright.evaluate(model=str(made), test=inputs / "test.csv", quiet=True, **EXACT)
+    err = capsys.readouterr().err
+    assert err == f"warning: the model gives all 31 texts the label {labels[1]!r}: it tells nothing apart\n"
+
+
+# ---- calibration
+
+
+def test_a_temperature_changes_scores_alone(finetune: Finetune, inputs: Path, tmp_path: Path) -> None:
+    runs = [
+        finetune(
+            test=inputs / "test.csv",
+            calibrate=calibrate,
+            output_dir=tmp_path / str(calibrate),
+            max_steps=12,
+            quiet=True,
+        )
+        for calibrate in (False, True)
+    ]
+    off, on = (json_lines(run.folder / "run" / "predictions.test.jsonl") for run in runs)
+    assert [line["label"] for line in on] == [line["label"] for line in off]
+    assert runs[0].metrics == runs[1].metrics
+    configs = [json.loads((run.folder / "config.json").read_text()) for run in runs]
+    temperature = configs[1].pop("bertwright")["temperature"]
+    assert configs[0] == configs[1]
+    for plain, calibrated in zip(off, on, strict=True):
+        powers = {label: score ** (1 / temperature) for label, score in plain["scores"].items()}  # type: ignore[attr-defined]
+        expected = {label: power / sum(powers.values()) for label, power in powers.items()}
+        assert calibrated["scores"] == pytest.approx(expected, abs=1e-6)
+    assert (
+        bertwright.load(runs[1].folder).predict(["the cat"])[0].scores
+        != bertwright.load(runs[0].folder).predict(["the cat"])[0].scores
+    )
+    with pytest.raises(UsageError, match=r"^calibrate is for classification, and the task is regression$"):
+        finetune(calibrate=True, task="regression", output_dir=tmp_path / "no")

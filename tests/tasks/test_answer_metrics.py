@@ -171,8 +171,8 @@ def test_an_answer_of_which_nothing_is_left_counts_in_squad_1_and_not_in_2() -> 
     for scores in (one, two):
         scores.add(["the", "the cat"], "a", 0.0)
         scores.add(["the"], "", 0.0)
-    assert (one.exact_matches, one.f1s) == ([1, 1], [0, 0])
-    assert (two.exact_matches, two.f1s) == ([0, 1], [0, 1])
+    assert (one.exact_matches.values.tolist(), one.f1s.values.tolist()) == ([1, 1], [0, 0])
+    assert (two.exact_matches.values.tolist(), two.f1s.values.tolist()) == ([0, 1], [0, 1])
 
 
 def test_chinese_figures_and_a_question_without_prediction() -> None:

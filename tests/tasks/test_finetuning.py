@@ -77,7 +77,7 @@ def test_encoding():
     assert texts.labels.tolist() == [1, 0, 1]
     assert texts.encoded.ids.tolist() == [2, 5, 6, 3, 9, 3, 2, 5, 3, 9, 9, 3, 2, 5, 8, 3, 9, 3]
     assert texts.cut.tolist() == [False, True, False]
-    assert texts.longest == 7
+    assert texts.full_lengths.max() == 7
     assert texts.where(np.array([2, 0])) == "train.csv: lines 2, 4"
 
 

@@ -19,6 +19,7 @@ from bertwright.settings import FinetuneSettings
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.metrics import regression_metrics
 from bertwright.tasks.regression import Regression
+from bertwright.tasks.row_counts import Column
 from bertwright.tasks.texts import LabelledTexts
 from bertwright.text.tables.cells import UnusableCellError
 from bertwright.text.tables.texts import Row, number
@@ -29,7 +30,7 @@ NUMBERS = st.integers(-20, 20).map(lambda value: value / 4)
 
 @given(hnp.arrays(np.float64, 9, elements=NUMBERS), hnp.arrays(np.float64, 9, elements=NUMBERS))
 def test_figures_are_scipys(truth: np.ndarray, found: np.ndarray):
-    figures = regression_metrics(truth, found)
+    figures = regression_metrics(Column(truth), Column(found))
     if len(set(truth)) > 1 and len(set(found)) > 1:
         assert figures["pearson"] == pytest.approx(scipy.stats.pearsonr(truth, found).statistic, abs=1e-9)
         assert figures["spearman"] == pytest.approx(scipy.stats.spearmanr(truth, found).statistic, abs=1e-9)

@@ -66,7 +66,8 @@ def test_a_batch_looks_like_this():
     batch = examples.batch(np.array([0]))
     assert TOKENIZER.decode(batch.tokens.ids.tolist()) == ["[CLS]", "un", "##aff", "##able", "paris", "france", "[SEP]"]
     assert (batch.read.tolist(), batch.tags.tolist()) == ([1, 4, 5], [0, 1, 2])
-    assert (examples.longest, examples.cut.tolist(), examples.where(np.array([0]))) == (7, [False], f"{PATH}: lines 7")
+    assert (examples.full_lengths.tolist(), examples.cut.tolist()) == ([7], [False])
+    assert examples.where(np.array([0])) == f"{PATH}: lines 7"
 
 
 def test_a_word_means_the_same_in_a_window_that_holds_all_of_its_sentence():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bertwright.text.corpus import duplicates
 from bertwright.text.corpus.document import Document
-from bertwright.text.corpus.duplicates import Deduplicate, Seen, near_keys, without_duplicates
+from bertwright.text.corpus.duplicates import Deduplicate, Seen, near_keys, near_keys_of_each, without_duplicates
 
 
 def document(*lines: str) -> Document:
@@ -117,3 +117,15 @@ def test_seen_takes_eight_bytes_a_key():
         seen.any_or_add(np.arange(number * 1_000, (number + 1) * 1_000, dtype=np.uint64))
     assert len(seen._sorted) + len(seen._recent) == 200_000
     assert len(seen._recent) <= duplicates._FEW + 200_000 // 16
+
+
+@pytest.mark.parametrize("width", [1, 5])
+def test_many_short_documents_at_once_have_the_same_keys(width: int) -> None:
+    draw = random.Random(3)
+    lengths = [draw.randint(1, 40) for _ in range(300)]
+    documents = [document(" ".join(f"w{draw.randint(0, 99)}" for _ in range(length))) for length in lengths]
+    documents.insert(7, document("... !"))
+    found = list(near_keys_of_each(documents, width))
+    assert found.pop(7).tolist() == [], "without words there is nothing to be like"
+    del documents[7]
+    assert [keys.tolist() for keys in found] == [near_keys(each, width).tolist() for each in documents]

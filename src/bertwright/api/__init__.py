@@ -4,6 +4,7 @@ Each takes its settings as keyword arguments, or as one settings object, and ret
 """
 
 from bertwright.api.demonstration import demo
+from bertwright.api.doctoring import doctor
 from bertwright.api.evaluating import evaluate
 from bertwright.api.finetuning import finetune
 from bertwright.api.inspecting import inspect
@@ -13,4 +14,4 @@ from bertwright.api.pretraining import pretrain
 from bertwright.api.vocabulary import vocab
 from bertwright.serving.loading import load
 
-__all__ = ["demo", "evaluate", "finetune", "inspect", "load", "predict", "prepare", "pretrain", "vocab"]
+__all__ = ["demo", "doctor", "evaluate", "finetune", "inspect", "load", "predict", "prepare", "pretrain", "vocab"]

@@ -1,109 +1,110 @@
-"""`evaluate`: a fine-tuned model measured on a labelled file."""
+"""`evaluate`: a fine-tuned model measured on a labelled file, alone or beside another one."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from bertwright.api.common import say_counts, settled, show, told, warn_of_cuts
-from bertwright.errors import ModelFolderError
-from bertwright.evaluation.inference import windows
-from bertwright.evaluation.text_report import text_report
-from bertwright.files import make_folder, replacing, write_json
+from bertwright.api.common import say_counts, settled, show, told, warn, warn_of_cuts
+from bertwright.api.measuring import Measured, measure_file
+from bertwright.errors import ModelFolderError, UsageError
+from bertwright.evaluation.comparison import Difference, compare
+from bertwright.evaluation.text_report import comparison_report, text_report
+from bertwright.evaluation.uncertainty import DRAWS
+from bertwright.files import make_folder, write_json
 from bertwright.serving.loading import load
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import EvaluateSettings
-from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.kinds import judging
-from bertwright.tasks.questions import official_answers
 from bertwright.text.tables.table import Table
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Figures of a model on a file.
-
-    Attributes:
-        metrics: Loss, accuracy, precision, recall, F1, Matthews' coefficient.
-        details: Label names, figures of each label, confusion matrix (rows are the truth).
-        truncated: Texts that were longer than the model reads.
-    """
-
-    metrics: dict[str, float]
-    details: dict[str, Any]
-    truncated: int
-
-
 def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> Measured:
-    """Measure a fine-tuned model on a labelled file, in memory that does not grow with it.
+    """Measure a fine-tuned model on a labelled file; of each row only a few numbers stay in memory.
 
     Args:
         settings: A settings object, instead of or before keyword arguments.
         **options: The fields of `EvaluateSettings`; `model` and `test` are required.
 
     Raises:
-        BertwrightError: The model or the file is not what it should be.
+        BertwrightError: The model or the file is not what it should be, or two models cannot be compared.
     """
     settings = settled(EvaluateSettings, settings, options)
     folder = settings.output_dir
+    predictor = _predictor(settings, settings.model)
+    rival = None if settings.against is None else _predictor(settings, settings.against)
+    if rival is not None:
+        _check_comparable(str(settings.against), predictor, rival)
+    quarantine = (folder or Path()) / "bad_rows.jsonl"
+    table = told(_table(settings, predictor, quarantine), quiet=settings.quiet)
+    if folder is not None:
+        make_folder(folder)
+    predictions = folder / "predictions.test.jsonl" if folder else None
+    measured = measure_file(predictor, table, predictions=predictions, draws=settings.bootstrap_draws)
+    say_counts(table, quarantine, quiet=settings.quiet)
+    warn_of_cuts(str(settings.test), measured.truncated, table.counts.kept, predictor.max_length)
+    for suspicion in measured.suspicions:
+        warn(suspicion)
+    if rival is not None:
+        measured = replace(measured, against=_against(settings, measured, rival, quarantine))
+    if folder is not None:
+        write_json(folder / "metrics.json", _written(settings, measured))
+    show(text_report(measured.metrics, measured.details, measured.intervals))
+    if measured.against is not None:
+        show("\n" + comparison_report(str(settings.against), measured.against))
+    return measured
+
+
+def _predictor(settings: EvaluateSettings, model: str) -> Predictor:
     predictor = load(
-        settings.model,
+        model,
         device=settings.device,
         precision=settings.precision,
         max_length=settings.max_length,
         batch_tokens=settings.batch_tokens,
     )
     if not isinstance(predictor, Predictor):
-        raise ModelFolderError(f"{settings.model} has no label names: make a classifier of it with bertwright finetune")
+        raise ModelFolderError(f"{model} has no label names: make a classifier of it with bertwright finetune")
     if settings.positive_label is not None:
         predictor.task = judging(predictor.task, settings.positive_label)
-    quarantine = (folder or Path()) / "bad_rows.jsonl"
-    opened = predictor.task.table(settings.test, settings, labelled=True, quarantine=quarantine)
-    table = told(opened, quiet=settings.quiet)
-    if folder is not None:
-        make_folder(folder)
-    predictions = folder / "predictions.test.jsonl" if folder else None
-    measured = measure_file(predictor, table, predictions=predictions)
-    say_counts(table, quarantine, quiet=settings.quiet)
-    warn_of_cuts(str(settings.test), measured.truncated, table.counts.kept, predictor.max_length)
-    if folder is not None:
-        write_json(folder / "metrics.json", {"test": measured.metrics, "details": {"test": measured.details}})
-    show(text_report(measured.metrics, measured.details))
-    return measured
+    return predictor
 
 
-def measure_file(predictor: Predictor, table: Table[Any], *, predictions: Path | None = None) -> Measured:
-    """Measure window by window; optionally write each row's answer beside its label, in the file's order."""
-    task, tally = predictor.task, predictor.task.tally()
-    truncated = 0
-    official: dict[str, str] = {}
-    with _lines(predictions) as out:
-        for window in windows(table.read()):
-            rows = Rows(table.path, window)
-            task.check(rows, "the model")
-            examples = predictor.encode(rows)
-            outputs = predictor.outputs(examples)
-            tally.add(outputs, examples)
-            truncated += int(examples.cut.sum())
-            if out is not None:
-                answers = list(task.answers(rows, examples, outputs))
-                for row, answer in zip(window, answers, strict=True):
-                    values = {"line": row.line, **task.truth(row), **answer.to_dict()}
-                    out.write(json.dumps(values, ensure_ascii=False) + "\n")
-                official |= official_answers(answers)
-    if predictions is not None and official:
-        write_json(predictions.with_suffix(".json"), official)
-    return Measured(tally.metrics(), tally.details(), truncated)
+def _table(settings: EvaluateSettings, predictor: Predictor, quarantine: Path) -> Table[Any]:
+    table: Table[Any] = predictor.task.table(settings.test, settings, labelled=True, quarantine=quarantine)
+    return table
 
 
-@contextmanager
-def _lines(path: Path | None) -> Iterator[TextIO | None]:
-    """A text file that is published whole, or nothing."""
-    with replacing(path) if path else nullcontext() as temporary:
-        if temporary is None:
-            yield None
-            return
-        with temporary.open("w", encoding="utf-8") as file:
-            yield file
+def _against(
+    settings: EvaluateSettings, measured: Measured, rival: Predictor, quarantine: Path
+) -> dict[str, Difference]:
+    """The model beside the other one, which reads the same rows."""
+    other = measure_file(rival, _table(settings, rival, quarantine), draws=0)
+    if other.metrics.keys() != measured.metrics.keys():
+        only = ", ".join(sorted(other.metrics.keys() ^ measured.metrics.keys()))
+        raise UsageError(
+            f"--against {settings.against}: one of the two models alone has {only}: they cannot be compared"
+        )
+    return compare(measured.tally, other.tally, draws=settings.bootstrap_draws or DRAWS)
+
+
+def _check_comparable(name: str, one: Predictor, other: Predictor) -> None:
+    """Figures of two models mean the same only for the same task and labels."""
+    task, others = one.task.name, other.task.name
+    if task != others:
+        raise UsageError(f"--against {name} was made for {others}, and --model for {task}: they cannot be compared")
+    if one.labels != other.labels:
+        has, wanted = ", ".join(other.labels), ", ".join(one.labels)
+        raise UsageError(f"--against {name} has the labels {has}, and --model has {wanted}: they cannot be compared")
+
+
+def _written(settings: EvaluateSettings, measured: Measured) -> dict[str, Any]:
+    """What metrics.json holds."""
+    written: dict[str, Any] = {
+        "test": measured.metrics,
+        "intervals": {"test": measured.intervals},
+        "details": {"test": measured.details},
+    }
+    if measured.against is not None:
+        differences = {name: difference.to_dict() for name, difference in measured.against.items()}
+        written["against"] = {"model": settings.against, "differences": differences}
+    return written

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from bertwright.api.common import say, settled, told, warn, warn_of_cuts
-from bertwright.api.evaluating import Measured, measure_file
 from bertwright.api.explaining import explain_finetuning
+from bertwright.api.measuring import Measured, measure_file
 from bertwright.api.run_folder import RunFolder, file_origin
 from bertwright.api.starting_point import Made, StartingPoint
 from bertwright.api.training_run import Trained, certify, finished_before, follow, say_metrics
@@ -16,6 +16,7 @@ from bertwright.batches.order import BatchOrder
 from bertwright.errors import UsageError
 from bertwright.evaluation.card import model_card
 from bertwright.evaluation.inference import all_outputs, measure
+from bertwright.evaluation.uncertainty import Interval
 from bertwright.files import lock_folder, write_file, write_json
 from bertwright.model.config import BertConfig
 from bertwright.model.folder import ModelFolder, write_model_folder
@@ -147,7 +148,7 @@ class _Finetuning:
 
     def _tuned(self, run: Run[Any], task: AnyTask, held_out: TaskExamples[Any]) -> tuple[AnyTask, dict[str, float]]:
         """The task with what is chosen on the validation set, and the best model's figures there."""
-        if not self.settings.tune_thresholds:
+        if not (self.settings.tune_thresholds or self.settings.calibrate):
             return task, run.standing.best_metrics
         outputs = all_outputs(run.training.model, task, held_out, self.compute)
         tuned = task.tuned(outputs, held_out)
@@ -167,15 +168,17 @@ class _Finetuning:
         write_model_folder(output, made.model, config, tokenizer, weights_format=settings.weights_format)
         metrics = {"validation": validation}
         details: dict[str, Any] = {}
+        intervals: dict[str, dict[str, Interval]] = {}
         if settings.test is not None:
             measured = self._test(output)
             metrics["test"], details["test"] = measured.metrics, measured.details
-        write_json(
-            self.folder.run / "metrics.json", {**metrics, "best_step": run.standing.best_step, "details": details}
-        )
+            intervals["test"] = measured.intervals
+        best = run.standing.best_step
+        written = {**metrics, "intervals": intervals, "best_step": best, "details": details}
+        write_json(self.folder.run / "metrics.json", written)
         write_file(output / "README.md", model_card(settings, task.name, config, metrics))
         certify(self.folder, run.standing.best_step, self.compute)
-        say_metrics(metrics)
+        say_metrics(metrics, intervals)
         say(f"model of step {run.standing.best_step} written to {output}")
         return Trained(output, metrics, run.standing.best_step)
 
@@ -188,4 +191,6 @@ class _Finetuning:
         table = predictor.task.table(self.settings.test, self.settings, labelled=True, quarantine=quarantine)
         measured = measure_file(predictor, told(table, quiet=True), predictions=self.folder.run / TEST_PREDICTIONS)
         warn_of_cuts("test", measured.truncated, table.counts.kept, predictor.max_length)
+        for suspicion in measured.suspicions:
+            warn(f"test: {suspicion}")
         return measured

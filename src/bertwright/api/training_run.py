@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import torch
 import bertwright
 from bertwright.api.common import say, warn
 from bertwright.api.run_folder import RunFolder
+from bertwright.evaluation.text_report import figures
+from bertwright.evaluation.uncertainty import Interval
 from bertwright.files import read_json, sha256_file
 from bertwright.training.device import Compute
 from bertwright.training.progress import watching
@@ -40,6 +43,7 @@ class Trained:
     exit_code: int = 0
 
 
+_NONE: Mapping[str, Mapping[str, Interval]] = MappingProxyType({})
 MODEL_FILES = ("config.json", "model.safetensors", "vocab.txt", "tokenizer.json")
 
 
@@ -82,10 +86,12 @@ def certify(folder: RunFolder, best_step: int, compute: Compute) -> None:
     )
 
 
-def say_metrics(metrics: Mapping[str, Mapping[str, float]]) -> None:
-    """A line of figures for each split."""
-    for name, figures in metrics.items():
-        say(f"{name}: " + "  ".join(f"{key} {value:.4f}" for key, value in figures.items()))
+def say_metrics(
+    metrics: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Mapping[str, Interval]] = _NONE
+) -> None:
+    """A line of figures for each split, with their 95 % intervals where these are known."""
+    for name, found in metrics.items():
+        say(f"{name}: " + "  ".join(figures(found, intervals.get(name, {}))))
 
 
 def finished_before(folder: RunFolder) -> tuple[dict[str, dict[str, float]], int]:

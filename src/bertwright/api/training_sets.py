@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertwright.api.common import say, say_counts, told, warn_of_cuts
+from bertwright.api.common import say, say_counts, told, warn, warn_of_cuts
 from bertwright.errors import UsageError
 from bertwright.settings import FinetuneSettings
+from bertwright.tasks.checks.files import LabelledFiles
+from bertwright.tasks.checks.listed import short_findings
+from bertwright.tasks.classification import Classification
 from bertwright.tasks.finetuning import Rows, TaskExamples, split
 from bertwright.tasks.kinds import TASKS, AnyTask, guess_task
 from bertwright.text.wordpiece import WordPiece
@@ -26,7 +29,7 @@ class TrainingSets:
 
     @classmethod
     def read(cls, settings: FinetuneSettings, folder: Path) -> "TrainingSets":
-        """Read and check all labelled files; of the test file only the labels are looked at.
+        """Read and check all labelled files; of the test file nothing is kept.
 
         Args:
             settings: Which files, and how to read them.
@@ -35,7 +38,9 @@ class TrainingSets:
         Raises:
             DataError, UsageError: A file, its labels, or a setting that depends on the labels is wrong.
         """
-        kind = _kind(settings)
+        kind = task_kind(settings)
+        if settings.calibrate and kind is not Classification:
+            raise UsageError(f"calibrate is for classification, and the task is {kind.name}")
         train = _read(kind, settings.train, "train", settings, folder)
         task = kind.learn(train, settings)
         if settings.validation is not None:
@@ -51,8 +56,12 @@ class TrainingSets:
         sets = cls(task, train, validation)
         sets._check_known(validation)
         check_metric(task, settings.best_metric)
+        rows = {"train": train, "validation": validation}
         if settings.test is not None:
-            sets._check_known(_read(kind, settings.test, "test", settings, folder))
+            rows["test"] = _read(kind, settings.test, "test", settings, folder)
+            sets._check_known(rows["test"])
+        for finding in short_findings(LabelledFiles(task, rows)):
+            warn(str(finding))
         return sets
 
     def _check_known(self, rows: Rows[Any]) -> None:
@@ -63,7 +72,7 @@ class TrainingSets:
         encoded = []
         for role, rows in (("train", self.train), ("validation", self.validation)):
             examples = self.task.encode(rows, tokenizer, max_length)
-            warn_of_cuts(role, int(examples.cut.sum()), len(rows), max_length, longest=examples.longest)
+            warn_of_cuts(role, int(examples.cut.sum()), len(rows), max_length, longest=int(examples.full_lengths.max()))
             encoded.append(examples)
         return encoded
 
@@ -107,7 +116,8 @@ def quarantine_file(folder: Path, role: str) -> Path:
     return folder / f"bad_rows.{role}.jsonl"
 
 
-def _kind(settings: FinetuneSettings) -> type[AnyTask]:
+def task_kind(settings: FinetuneSettings) -> type[AnyTask]:
+    """The task that is wanted, else the one that the training file asks for; the user is told which."""
     if settings.task is not None:
         return TASKS[settings.task]
     guess = guess_task(settings.train, settings)

@@ -1,17 +1,34 @@
-"""Figures of a model as text for a terminal: overall, by label, and the confusion matrix, as far as there are any."""
+"""Figures of a model as text for a terminal: overall, by label, the confusion matrix, and beside another model."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
+
+from bertwright.evaluation.comparison import Difference
+from bertwright.evaluation.uncertainty import Interval
 
 _WIDEST_MATRIX = 12
 _CORNER = "true \\ predicted"
+_NONE: Mapping[str, Interval] = MappingProxyType({})
 
 
-def text_report(metrics: Mapping[str, float], details: Mapping[str, Any]) -> str:
+def figures(metrics: Mapping[str, float], intervals: Mapping[str, Interval]) -> list[str]:
+    """`accuracy 0.8841 [0.869, 0.899]`, and so on."""
+    return [
+        f"{name} {value:.4f}" + (" [{:.3f}, {:.3f}]".format(*intervals[name]) if name in intervals else "")
+        for name, value in metrics.items()
+    ]
+
+
+def text_report(
+    metrics: Mapping[str, float], details: Mapping[str, Any], intervals: Mapping[str, Interval] = _NONE
+) -> str:
     """A few aligned lines; the confusion matrix is left out beyond `_WIDEST_MATRIX` labels."""
-    lines = ["  ".join(f"{name} {value:.4f}" for name, value in metrics.items())]
+    lines = ["\n".join(figures(metrics, intervals))]
+    if intervals:
+        lines.append("(in brackets: 95 % intervals, bootstrap over the rows)")
     if "per_class" not in details:
-        return lines[0]
+        return "\n".join(lines)
     labels = [_printable(label) for label in details["per_class"]]
     width = max(len(label) for label in [*labels, "label"])
     lines += ["", f"{'label':<{width}}  precision  recall      f1  support"]
@@ -22,6 +39,21 @@ def text_report(metrics: Mapping[str, float], details: Mapping[str, Any]) -> str
     if "confusion_matrix" in details and len(labels) <= _WIDEST_MATRIX:
         lines += ["", *_matrix(labels, details["confusion_matrix"])]
     return "\n".join(lines)
+
+
+def comparison_report(other: str, against: Mapping[str, Difference]) -> str:
+    """A line for each figure: the other model's, how far this one's is above it, and what that is worth."""
+    width = max(map(len, against), default=0)
+    return "\n".join(
+        [
+            f"against {_printable(other)}: its figure, the difference to it with a 95 % interval, and p",
+            *(
+                f"{name:<{width}}  {found.other:.4f}  {found.difference:+.4f} "
+                f"[{found.interval[0]:+.3f}, {found.interval[1]:+.3f}]  p {found.p:.4f} ({found.test})"
+                for name, found in against.items()
+            ),
+        ]
+    )
 
 
 def _printable(label: str) -> str:

@@ -2,6 +2,7 @@
 
 from bertwright.settings.base import Settings
 from bertwright.settings.corpus import CorpusSettings, PrepareSettings, VocabSettings
+from bertwright.settings.doctoring import DoctorSettings
 from bertwright.settings.inspecting import InspectSettings
 from bertwright.settings.pretraining import PretrainSettings
 from bertwright.settings.shared import DeviceSettings, Precision, TableSettings
@@ -20,6 +21,7 @@ __all__ = [
     "CorpusSettings",
     "DemoSettings",
     "DeviceSettings",
+    "DoctorSettings",
     "EvaluateSettings",
     "FinetuneSettings",
     "InspectSettings",

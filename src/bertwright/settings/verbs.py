@@ -72,6 +72,8 @@ class MeasureSettings(RunSettings):
     """The validation figure by which the best model is kept; the task's usual one when not given."""
     tune_thresholds: bool = True
     """Choose thresholds on the validation set: from when on a label is given (multilabel), or no answer (qa)."""
+    calibrate: bool = False
+    """Choose a temperature on the validation set, so that scores are as high as answers are right (classification)."""
     early_stopping_patience: Positive | None = None
     """Stop after this many evaluations in a row without a better --best-metric."""
 
@@ -119,6 +121,10 @@ class EvaluateSettings(ApplySettings):
     """Labelled file to measure on."""
     positive_label: str | None = None
     """With two labels, the one whose precision, recall and F1 are given; the second in order when not given."""
+    against: str | None = None
+    """Another fine-tuned model for the same task, to be compared on the same rows."""
+    bootstrap_draws: Annotated[int, Field(ge=0)] = 1000
+    """Draws behind each 95 % interval; fewer beyond 100,000 rows. 0 = none, but for --against."""
     output_dir: Path | None = None
     """Folder for metrics.json and predictions.jsonl; printed alone when not given."""
     quiet: bool = False

@@ -12,6 +12,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
 
+import numpy as np
+from numpy.typing import NDArray
+
+from bertwright.tasks.row_counts import Column, Weights, summed
+
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _NO_CHINESE_PUNCTUATION = str.maketrans("", "", "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
@@ -71,13 +76,11 @@ class AnswerScores:
             with_no_answer: Whether the rules of SQuAD 2.0 hold, where questions may have no answer.
             chinese: Whether the rules of CMRC 2018 hold.
         """
-        self.exact_matches: list[float] = []
-        self.f1s: list[float] = []
         self._with_no_answer = with_no_answer
         self._chinese = chinese
-        self._has_answer: list[bool] = []
-        self._says_something: list[bool] = []
-        self._no_answer: list[float | None] = []
+        self.exact_matches, self.f1s = Column(), Column()
+        self._has_answer, self._says_something = Column(dtype=np.bool_), Column(dtype=np.bool_)
+        self._no_answer = Column()  # NaN where it is not known
 
     def add(self, gold: Sequence[str], predicted: str | None, no_answer_probability: float | None = None) -> None:
         """Count one question.
@@ -96,17 +99,26 @@ class AnswerScores:
         if predicted is not None:
             exact = exact_match(predicted, golds, chinese=self._chinese)
             overlap = f1(predicted, golds, chinese=self._chinese)
-        self.exact_matches.append(exact)
-        self.f1s.append(overlap)
-        self._has_answer.append(bool(gold))
-        self._says_something.append(bool(predicted))
-        self._no_answer.append(no_answer_probability)
+        self.exact_matches.add([exact])
+        self.f1s.add([overlap])
+        self._has_answer.add([bool(gold)])
+        self._says_something.add([bool(predicted)])
+        self._no_answer.add([math.nan if no_answer_probability is None else no_answer_probability])
 
-    def metrics(self, *, threshold: float = math.inf) -> dict[str, float]:
+    def extend(self, other: "AnswerScores") -> None:
+        """Count the questions of another one as well."""
+        for name in ("exact_matches", "f1s", "_has_answer", "_says_something", "_no_answer"):
+            getattr(self, name).extend(getattr(other, name))
+
+    def metrics(
+        self, weights: Weights = None, *, threshold: float | NDArray[np.float64] = math.inf
+    ) -> dict[str, float]:
         """Return the figures so far, from 0 to 100.
 
         Args:
-            threshold: Where it is more probable than this that there is no answer, none is given.
+            weights: How often each question counts.
+            threshold: Where it is more probable than this that there is no answer, none is given; of all questions,
+                or of each.
 
         Returns:
             `exact_match`, `f1` and `total`; with no-answer questions also these three of either kind, named
@@ -114,45 +126,44 @@ class AnswerScores:
             threshold can give and that threshold: `best_exact`, `best_exact_threshold`, `best_f1`,
             `best_f1_threshold`.
         """
-        exact = self._above(threshold, self.exact_matches)
-        overlap = self._above(threshold, self.f1s)
-        figures = _means("", exact, overlap)
+        times = np.ones(len(self.f1s.values)) if weights is None else weights
+        has_answer = self._has_answer.values
+        silent = self._no_answer.values > threshold
+        exact, overlap = (np.where(silent, ~has_answer, scores.values) for scores in (self.exact_matches, self.f1s))
+        figures = _means("", exact, overlap, times)
         if not self._with_no_answer:
             return figures
-        for prefix, wanted in (("has_answer_", True), ("no_answer_", False)):
-            part = [place for place, has_answer in enumerate(self._has_answer) if has_answer is wanted]
-            if part:
-                figures |= _means(prefix, [exact[place] for place in part], [overlap[place] for place in part])
-        known = [value for value in self._no_answer if value is not None]
-        if known and len(known) == len(self._no_answer):
-            figures["best_exact"], figures["best_exact_threshold"] = self._best(self.exact_matches, known)
-            figures["best_f1"], figures["best_f1_threshold"] = self._best(self.f1s, known)
+        for prefix, part in (("has_answer_", times * has_answer), ("no_answer_", times * ~has_answer)):
+            if part.any():
+                figures |= _means(prefix, exact, overlap, part)
+        if len(times) and not np.isnan(self._no_answer.values).any():
+            figures["best_exact"], figures["best_exact_threshold"] = self._best(self.exact_matches, times)
+            figures["best_f1"], figures["best_f1_threshold"] = self._best(self.f1s, times)
         return figures
 
-    def _above(self, threshold: float, scores: Sequence[float]) -> list[float]:
-        """Scores when questions beyond the threshold are not answered."""
-        rows = zip(scores, self._no_answer, self._has_answer, strict=True)
-        return [
-            float(not has_answer) if value is not None and value > threshold else score
-            for score, value, has_answer in rows
-        ]
+    def suspicions(self, threshold: float | NDArray[np.float64]) -> list[str]:
+        """Whether every question, or none, is said to have no answer, where that is not so."""
+        has_answer = self._has_answer.values
+        silent = (self._no_answer.values > threshold) | ~self._says_something.values
+        if silent.all() and has_answer.any():
+            return [f"the model says of all {len(silent)} questions that they have no answer"]
+        if not silent.any() and not has_answer.all():
+            bare = np.count_nonzero(~has_answer)
+            return [f"the model answers all {len(silent)} questions, although {bare} of them have no answer"]
+        return []
 
-    def _best(self, scores: Sequence[float], no_answer: Sequence[float]) -> tuple[float, float]:
+    def _best(self, scores: Column, times: NDArray[np.float64]) -> tuple[float, float]:
         """The best mean score, and the lowest threshold that gives it.
 
         Questions are answered one after the other, the surest first; at the beginning, with none answered, the
         threshold is 0, as in the official script.
         """
-        score = best = float(len(scores) - sum(self._has_answer))
-        threshold = 0.0
-        for place in sorted(range(len(scores)), key=no_answer.__getitem__):
-            if self._has_answer[place]:
-                score += scores[place]
-            else:
-                score -= self._says_something[place]
-            if score > best:
-                best, threshold = score, no_answer[place]
-        return 100.0 * best / len(scores), threshold
+        has_answer, order = self._has_answer.values, self._no_answer.order
+        gained = np.where(has_answer, scores.values, -1.0 * self._says_something.values) * times
+        reached = np.cumsum(np.append((times * ~has_answer).sum(), gained[order]))
+        best = int(reached.argmax())
+        threshold = float(self._no_answer.values[order[best - 1]]) if best else 0.0
+        return 100.0 * float(reached[best]) / float(times.sum()), threshold
 
 
 def answer_metrics(
@@ -199,10 +210,12 @@ def _f1(predicted: Sequence[str], gold: Sequence[str], common: int) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def _means(prefix: str, exact: Sequence[float], overlap: Sequence[float]) -> dict[str, float]:
-    total = len(exact)
+def _means(
+    prefix: str, exact: NDArray[np.float64], overlap: NDArray[np.float64], times: NDArray[np.float64]
+) -> dict[str, float]:
+    total = summed(times, None)
     return {
-        f"{prefix}exact_match": 100.0 * sum(exact) / total if total else 0.0,
-        f"{prefix}f1": 100.0 * sum(overlap) / total if total else 0.0,
-        f"{prefix}total": float(total),
+        f"{prefix}exact_match": 100.0 * summed(exact, times) / total if total else 0.0,
+        f"{prefix}f1": 100.0 * summed(overlap, times) / total if total else 0.0,
+        f"{prefix}total": total,
     }

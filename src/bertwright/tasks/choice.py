@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,6 +24,7 @@ from bertwright.model.flat import FlatTokens
 from bertwright.model.heads import Headed, MultipleChoice
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.row_counts import Column, Weights, rows_of, summed
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.tasks.texts import logits
 from bertwright.text.tables.choices import ChoiceRow, open_choices
@@ -115,9 +116,9 @@ class ChoiceExamples:
         return np.logical_or.reduceat(self.encoded.truncated, self._starts)
 
     @property
-    def longest(self) -> int:
-        """Tokens of the longest context with a choice, before anything was cut off."""
-        return int(self.encoded.full_lengths.max())
+    def full_lengths(self) -> NDArray[np.integer[Any]]:
+        """Tokens of each question's longest context with a choice, before anything was cut off."""
+        return np.maximum.reduceat(self.encoded.full_lengths, self._starts)
 
     def places(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """The choices of these questions."""
@@ -278,32 +279,50 @@ class ChoiceTally:
     """Right answers and loss, and what would be right by always choosing the same place."""
 
     def __init__(self) -> None:
-        self.right = self.questions = 0
-        self.loss_sum = 0.0
-        self.places: Counter[int] = Counter()
-        self.chosen: Counter[int] = Counter()
+        self._places, self._chosen = Column(dtype=np.int64), Column(dtype=np.int64)
+        self._losses = Column()
+
+    @property
+    def losses(self) -> Float[np.ndarray, " N"]:
+        """The cross-entropy of each question."""
+        return self._losses.values
+
+    @property
+    def right(self) -> Bool[np.ndarray, " N"]:
+        """Of each question, whether the right choice was chosen."""
+        return np.asarray(self._chosen.values == self._places.values)
 
     def add(self, outputs: Outputs, examples: ChoiceExamples) -> None:
         """Count some questions."""
         found = examples.side_by_side(outputs)
-        best = found.argmax(axis=1)
-        self.right += int((best == examples.answers).sum())
-        self.questions += len(best)
-        self.places.update(examples.answers.tolist())
-        self.chosen.update(best.tolist())
+        self._places.add(examples.answers)
+        self._chosen.add(found.argmax(axis=1))
         truth = torch.from_numpy(examples.answers)
-        self.loss_sum += float(functional.cross_entropy(torch.from_numpy(found).double(), truth, reduction="sum"))
+        self._losses.add(functional.cross_entropy(torch.from_numpy(found).double(), truth, reduction="none").numpy())
 
-    def metrics(self) -> dict[str, float]:
+    def extend(self, other: "ChoiceTally") -> None:
+        """Count the questions of another tally as well."""
+        self._places.extend(other._places)
+        self._chosen.extend(other._chosen)
+        self._losses.extend(other._losses)
+
+    def metrics(self, weights: Weights = None) -> dict[str, float]:
         """Loss and accuracy."""
-        questions = max(self.questions, 1)
-        return {"loss": self.loss_sum / questions, "accuracy": self.right / questions}
+        questions = max(rows_of(len(self.losses), weights), 1)
+        return {"loss": summed(self.losses, weights) / questions, "accuracy": summed(self.right, weights) / questions}
 
     def details(self) -> dict[str, Any]:
         """How often each place is right, and how often it was chosen."""
+        right, chosen = Counter(self._places.values.tolist()), Counter(self._chosen.values.tolist())
         return {
             "places": {
-                str(place): {"right": self.places[place], "chosen": self.chosen[place]}
-                for place in sorted({*self.places, *self.chosen})
+                str(place): {"right": right[place], "chosen": chosen[place]} for place in sorted({*right, *chosen})
             }
         }
+
+    def suspicions(self) -> list[str]:
+        """Whether it is always the same place that is chosen."""
+        chosen = set(self._chosen.values.tolist())
+        if len(chosen) == 1 and len(set(self._places.values.tolist())) > 1:
+            return [f"the model always chooses place {min(chosen)}, counted from 0, in {len(self.losses)} questions"]
+        return []

@@ -11,17 +11,20 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bertwright.errors import DataError, UsageError
+from bertwright.errors import DataError, ModelFolderError, UsageError
 from bertwright.model.config import BertConfig
 from bertwright.model.heads import Headed, SequenceClassifier
 from bertwright.settings import FinetuneSettings, TableSettings
+from bertwright.tasks.calibration import best_temperature, reliability
 from bertwright.tasks.finetuning import Rows, counted
-from bertwright.tasks.metrics import Matrix, classification_metrics, confusion_matrix, per_class
+from bertwright.tasks.metrics import Matrix, classification_metrics, per_class
+from bertwright.tasks.ranking import Ranking
+from bertwright.tasks.row_counts import Column, RowCounts, Weights, rows_of, summed
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.tasks.texts import (
     LabelledBatch,
@@ -40,6 +43,7 @@ from bertwright.text.tables.texts import Row, one_label
 from bertwright.text.wordpiece import WordPiece
 
 UNLABELLED = -1
+TEMPERATURE = "temperature"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Prediction:
         text: As it was given.
         text_pair: The second text of a pair.
         label: Name of the likeliest label.
-        score: Its probability.
+        score: Its probability, calibrated if the model is.
         scores: Probability of each label by name.
         truncated: Whether the text was longer than the model reads, so that its end did not count.
     """
@@ -78,6 +82,8 @@ class Classification:
         weights: Weight of each label in the training loss; all 1 when None.
         smoothing: Share of each target that is spread evenly over all labels (Szegedy et al. 2016, section 7).
         positive: With two labels, the one whose precision, recall and F1 are given without a suffix.
+        calibrate: Whether a temperature is to be chosen on the validation set.
+        temperature: What logits are divided by before they become probabilities; None where none was chosen.
     """
 
     name: ClassVar[str] = "classification"
@@ -93,11 +99,14 @@ class Classification:
         weights: NDArray[np.float64] | None = None,
         smoothing: float = 0.0,
         positive: str | None = None,
+        calibrate: bool = False,
+        temperature: float | None = None,
     ) -> None:
         self.labels = tuple(labels)
         self.weights = None if weights is None else torch.tensor(weights, dtype=torch.float64)
         self.smoothing = smoothing
         self.positive = positive
+        self.calibrate, self.temperature = calibrate, temperature
 
     @classmethod
     def table(
@@ -118,12 +127,16 @@ class Classification:
             weights=balanced_weights(names, labels) if settings.class_weights == "balanced" else None,
             smoothing=settings.label_smoothing,
             positive=positive_label(labels, settings.positive_label),
+            calibrate=settings.calibrate,
         )
 
     @classmethod
     def of(cls, config: BertConfig) -> Self:
         """See `FinetuneTask`."""
-        return cls(config.labels, positive=positive_label(config.labels))
+        found = config.task.get(TEMPERATURE)
+        if found is not None and not (isinstance(found, float | int) and found > 0):
+            raise ModelFolderError(f"config.json: the temperature should be a number above 0, not {found!r}")
+        return cls(config.labels, positive=positive_label(config.labels), temperature=found)
 
     def judging(self, positive: str) -> "Classification":
         """The same task, with another label as the positive one.
@@ -132,7 +145,7 @@ class Classification:
             UsageError: It is not one of two labels.
         """
         check_positive(positive, self.labels)
-        return Classification(self.labels, positive=positive)
+        return Classification(self.labels, positive=positive, temperature=self.temperature)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -142,7 +155,8 @@ class Classification:
 
     def configure(self, config: BertConfig) -> BertConfig:
         """See `FinetuneTask`."""
-        return replace(config, labels=self.labels, problem_type="single_label_classification")
+        task = {} if self.temperature is None else {"name": self.name, TEMPERATURE: self.temperature}
+        return replace(config, labels=self.labels, problem_type="single_label_classification", task=task)
 
     def check(self, rows: Rows[Row[str]], source: str) -> None:
         """See `FinetuneTask`."""
@@ -187,27 +201,49 @@ class Classification:
         """An empty tally."""
         return ClassificationTally(self)
 
-    def tuned(self, outputs: Outputs, examples: LabelledTexts) -> Self:
-        """Nothing is tuned: the likeliest label is the answer."""
-        del outputs, examples
-        return self
+    def tuned(self, outputs: Outputs, examples: LabelledTexts) -> "Classification":
+        """The same task with the temperature that fits these texts best, if it is to be calibrated."""
+        if not self.calibrate:
+            return self
+        found = best_temperature(outputs, examples.labels)
+        return Classification(self.labels, positive=self.positive, temperature=found)
+
+    def probabilities(self, found: Float[np.ndarray, "N C"]) -> Float[np.ndarray, "N C"]:
+        """Logits as probabilities, in float64, calibrated if the model is."""
+        return softmax(found if self.temperature is None else found.astype(np.float64) / self.temperature)
 
     def answers(self, rows: Rows[Row[str]], examples: LabelledTexts, outputs: Outputs) -> Iterator[Prediction]:
         """Logits as label names and probabilities."""
-        for row, scores, cut in zip(rows, softmax(outputs).tolist(), examples.cut.tolist(), strict=True):
-            best = max(range(len(scores)), key=scores.__getitem__)
+        probabilities, places = self.probabilities(outputs).tolist(), outputs.argmax(axis=1).tolist()
+        for row, scores, best, cut in zip(rows, probabilities, places, examples.cut.tolist(), strict=True):
             named = dict(zip(self.labels, scores, strict=True))
             yield Prediction(row.text, row.pair, self.labels[best], scores[best], named, cut)
 
 
 class ClassificationTally:
-    """Confusion counts and the plain (unweighted, unsmoothed) cross-entropy."""
+    """Of each text the true and the given label, how sure the model is, and the plain cross-entropy."""
 
     def __init__(self, task: Classification) -> None:
         self.task = task
-        classes = len(task.labels)
-        self.matrix: Matrix = np.zeros((classes, classes), dtype=np.int64)
-        self.loss_sum = 0.0
+        self._cells = RowCounts()  # of the confusion matrix
+        self._losses, self._confidences = Column(), Column()
+        self._scores, self._positive = Column(), Column(dtype=np.bool_)  # with two labels
+
+    @property
+    def matrix(self) -> Matrix:
+        """Counts by true label (row) and given label (column)."""
+        return self._matrix(None)
+
+    @property
+    def losses(self) -> Float[np.ndarray, " N"]:
+        """The plain (unweighted, unsmoothed, uncalibrated) cross-entropy of each text."""
+        return self._losses.values
+
+    @property
+    def right(self) -> Bool[np.ndarray, " N"]:
+        """Of each text, whether it was given its label."""
+        truth, found = np.divmod(self._cells.kinds.values, len(self.task.labels))
+        return np.asarray(truth == found)
 
     def add(self, outputs: Outputs, examples: LabelledTexts) -> None:
         """Count some texts."""
@@ -215,23 +251,61 @@ class ClassificationTally:
 
     def count(self, found: Float[np.ndarray, "N C"], labels: Int[np.ndarray, " N"]) -> None:
         """Count N texts by their logits."""
-        self.matrix += confusion_matrix(labels, found.argmax(axis=1), len(self.task.labels))
+        cells = labels * len(self.task.labels) + found.argmax(axis=1)
+        self._cells.add(np.arange(len(cells)), cells, len(cells))
         loss = functional.cross_entropy(torch.from_numpy(found), torch.from_numpy(labels), reduction="none")
-        self.loss_sum += float(loss.double().sum())
+        self._losses.add(loss.double().numpy())
+        probabilities = self.task.probabilities(found)
+        self._confidences.add(probabilities.max(axis=1))
+        if self.task.positive is not None:
+            positive = self.task.labels.index(self.task.positive)
+            self._scores.add(probabilities[:, positive])
+            self._positive.add(labels == positive)
 
-    def metrics(self) -> dict[str, float]:
-        """Loss and the figures of `classification_metrics`."""
-        count = int(self.matrix.sum())
+    def extend(self, other: "ClassificationTally") -> None:
+        """Count the texts of another tally as well."""
+        self._cells.extend(other._cells)
+        for name in ("_losses", "_confidences", "_scores", "_positive"):
+            getattr(self, name).extend(getattr(other, name))
+
+    def metrics(self, weights: Weights = None) -> dict[str, float]:
+        """Loss, the figures of `classification_metrics`, and with two labels those of `Ranking`."""
+        matrix = self._matrix(weights)
         positive = self.task.labels.index(self.task.positive) if self.task.positive is not None else None
-        return {"loss": self.loss_sum / max(count, 1), **classification_metrics(self.matrix, positive=positive)}
+        figures = {"loss": summed(self.losses, weights) / max(rows_of(self._cells.rows, weights), 1)}
+        figures |= classification_metrics(matrix, positive=positive)
+        return figures if positive is None else figures | self._ranking.metrics(weights)
 
     def details(self) -> dict[str, Any]:
-        """What a report shows beside the figures: labels, per class, confusion matrix (rows are the truth)."""
-        return {
+        """What a report shows beside the figures.
+
+        Returns:
+            Labels, figures by label, confusion matrix (rows are the truth), calibration; with two labels the curve.
+        """
+        calibration = reliability(self._confidences.values, self.right)
+        found = {
             "labels": list(self.task.labels),
             "per_class": per_class(self.matrix, self.task.labels),
             "confusion_matrix": self.matrix.tolist(),
+            "calibration": {"temperature": self.task.temperature or 1.0, **calibration},
         }
+        return found if self.task.positive is None else found | {"threshold_curve": self._ranking.curve()}
+
+    def suspicions(self) -> list[str]:
+        """Whether only one label is ever given."""
+        true, given = np.count_nonzero(self.matrix.sum(axis=1)), self.matrix.sum(axis=0)
+        if np.count_nonzero(given) != 1 or true < 2:
+            return []
+        only = self.task.labels[int(given.argmax())]
+        return [f"the model gives all {int(given.sum())} texts the label {only!r}: it tells nothing apart"]
+
+    @property
+    def _ranking(self) -> Ranking:
+        return Ranking(self._scores, self._positive)
+
+    def _matrix(self, weights: Weights) -> Matrix:
+        classes = len(self.task.labels)
+        return self._cells.totals(classes * classes, weights).reshape(classes, classes)
 
 
 def softmax(found: Float[np.ndarray, "N C"]) -> Float[np.ndarray, "N C"]:

@@ -20,6 +20,7 @@ from bertwright.errors import DataError
 from bertwright.model.config import BertConfig
 from bertwright.model.heads import Headed
 from bertwright.settings import FinetuneSettings, TableSettings
+from bertwright.tasks.row_counts import Weights
 from bertwright.tasks.task import Batch, BatchT_co, BatchT_contra, Measurable, Outputs, Tally, Task
 from bertwright.text.tables.table import Table
 from bertwright.text.wordpiece import WordPiece
@@ -87,8 +88,8 @@ class TaskExamples(Measurable[BatchT_co], Protocol[BatchT_co]):
         ...
 
     @property
-    def longest(self) -> int:
-        """Tokens of the longest row, before anything was cut off."""
+    def full_lengths(self) -> NDArray[np.integer[Any]]:
+        """Tokens of each row, before anything was cut off."""
         ...
 
 
@@ -97,7 +98,29 @@ ExamplesT_contra = TypeVar("ExamplesT_contra", bound=TaskExamples[Any], contrava
 
 
 class TaskTally(Tally[ExamplesT_contra], Protocol[ExamplesT_contra]):
-    """Figures of a task, and what stands behind them."""
+    """Figures of a task, and what stands behind them; keeps a few numbers of each row."""
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """How wrong the model is about each row."""
+        ...
+
+    @property
+    def right(self) -> NDArray[np.bool_] | None:
+        """Of each row, whether its answer is right, where `accuracy` is the share of such rows."""
+        ...
+
+    def extend(self, other: Self) -> None:
+        """Count all rows of another tally as well."""
+        ...
+
+    def metrics(self, weights: Weights = None) -> dict[str, float]:
+        """The figures, each row counted as often as its weight says."""
+        ...
+
+    def suspicions(self) -> list[str]:
+        """What is so odd about the answers that the user should know; one line each."""
+        ...
 
     def details(self) -> dict[str, Any]:
         """What a report shows beside the figures."""

@@ -11,7 +11,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
-Matrix = NDArray[np.int64]
+from bertwright.tasks.row_counts import Column, RowCounts, Weights, rows_of, summed
+
+Matrix = NDArray[Any]
+"""Counts: whole numbers, unless rows are weighted."""
 Counts = NDArray[Any]
 
 
@@ -56,28 +59,45 @@ def _named(labels: Sequence[str], *figures: NDArray[Any]) -> dict[str, dict[str,
 
 
 class LabelCounts:
-    """Hits, true and given labels of each of C labels that a text can have any number of; adds up text by text."""
+    """Hits, true and given labels of each of C labels that a text can have any number of; adds up text by text.
+
+    Attributes:
+        all_right: Of each text, whether its labels are all right.
+    """
 
     def __init__(self, labels: int) -> None:
-        self.hits, self.support, self.given = np.zeros((3, labels), dtype=np.int64)
-        self.texts = self.all_right = 0
+        self.labels = labels
+        self.all_right = Column(dtype=np.bool_)
+        self._counts = RowCounts()  # label 0's hits, true and given ones are the kinds 0, 1 and 2; and so on
+
+    @property
+    def texts(self) -> int:
+        """How many there are."""
+        return self._counts.rows
 
     def add(self, truth: Bool[np.ndarray, "N C"], given: Bool[np.ndarray, "N C"]) -> None:
         """Count N texts."""
-        self.hits += (truth & given).sum(axis=0)
-        self.support += truth.sum(axis=0)
-        self.given += given.sum(axis=0)
-        self.texts += len(truth)
-        self.all_right += int((truth == given).all(axis=1).sum())
+        rows, labels, which = np.nonzero(np.stack([truth & given, truth, given], axis=2))
+        self._counts.add(rows, labels * 3 + which, len(truth))
+        self.all_right.add((truth == given).all(axis=1))
 
-    def metrics(self) -> dict[str, float]:
+    def extend(self, other: "LabelCounts") -> None:
+        """Count the texts of another one as well."""
+        self._counts.extend(other._counts)
+        self.all_right.extend(other.all_right)
+
+    def metrics(self, weights: Weights = None) -> dict[str, float]:
         """Share of texts whose labels are all right, and micro, macro and weighted precision, recall and F1."""
-        accuracy = {"accuracy": _ratio(self.all_right, self.texts)}
-        return accuracy | averages(self.hits, self.support, self.given)
+        accuracy = {"accuracy": _ratio(summed(self.all_right.values, weights), rows_of(self.texts, weights))}
+        return accuracy | averages(*self._totals(weights))
 
     def per_class(self, labels: Sequence[str]) -> dict[str, dict[str, float]]:
         """Precision, recall, F1 and support of each label, by name."""
-        return by_name(labels, self.hits, self.support, self.given)
+        return by_name(labels, *self._totals(None))
+
+    def _totals(self, weights: Weights) -> Counts:
+        """Hits, true and given ones of each label: three rows of C."""
+        return self._counts.totals(self.labels * 3, weights).reshape(-1, 3).T
 
 
 def averages(hits: Counts, support: Counts, given: Counts) -> dict[str, float]:
@@ -119,30 +139,32 @@ def best_threshold(scores: Float[np.ndarray, " N"], truth: Bool[np.ndarray, " N"
     return float((ranked[best] + below) / 2)
 
 
-def regression_metrics(truth: Float[np.ndarray, " N"], found: Float[np.ndarray, " N"]) -> dict[str, float]:
+def regression_metrics(truth: Column, found: Column, weights: Weights = None) -> dict[str, float]:
     """Pearson's and Spearman's correlation, mean squared and mean absolute error."""
-    error = found - truth
+    error = found.values - truth.values
+    rows = rows_of(len(error), weights)
     return {
-        "pearson": _correlation(truth, found),
-        "spearman": _correlation(_ranks(truth), _ranks(found)),
-        "mse": _ratio(float(np.square(error).sum()), len(error)),
-        "mae": _ratio(float(np.abs(error).sum()), len(error)),
+        "pearson": _correlation(truth.values, found.values, weights),
+        "spearman": _correlation(_ranks(truth, weights), _ranks(found, weights), weights),
+        "mse": _ratio(summed(np.square(error), weights), rows),
+        "mae": _ratio(summed(np.abs(error), weights), rows),
     }
 
 
-def _correlation(one: Float[np.ndarray, " N"], other: Float[np.ndarray, " N"]) -> float:
+def _correlation(one: Float[np.ndarray, " N"], other: Float[np.ndarray, " N"], weights: Weights) -> float:
     """Pearson's; 0 where one of them does not vary."""
-    if not len(one):
+    rows = rows_of(len(one), weights)
+    if not rows:
         return 0.0
-    one, other = one - one.mean(), other - other.mean()
-    return _ratio(float(one @ other), float(np.sqrt((one @ one) * (other @ other))))
+    one, other = one - summed(one, weights) / rows, other - summed(other, weights) / rows
+    spread = np.sqrt(summed(one * one, weights) * summed(other * other, weights))
+    return _ratio(summed(one * other, weights), float(spread))
 
 
-def _ranks(values: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
-    """Ranks from 0; equal values share the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts) - 1
-    ranks: NDArray[np.float64] = (last - (counts - 1) / 2)[inverse]
+def _ranks(column: Column, weights: Weights) -> Float[np.ndarray, " N"]:
+    """Ranks from 0; equal values share the mean of theirs, and so do the copies of a row that counts several times."""
+    counts = np.bincount(column.levels, weights=weights)
+    ranks: NDArray[np.float64] = (np.cumsum(counts) - 1 - (counts - 1) / 2)[column.levels]
     return ranks
 
 

@@ -23,6 +23,7 @@ from bertwright.model.heads import Headed, SequenceClassifier
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.finetuning import Rows, counted
 from bertwright.tasks.metrics import LabelCounts, best_threshold
+from bertwright.tasks.row_counts import Column, Weights, rows_of, summed
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.tasks.texts import (
     LabelledBatch,
@@ -210,18 +211,36 @@ class MultiLabelTally:
     def __init__(self, task: MultiLabel) -> None:
         self.task = task
         self.counts = LabelCounts(len(task.labels))
-        self.loss_sum = 0.0
+        self._losses, self._given = Column(), Column(dtype=np.int64)
+
+    @property
+    def losses(self) -> Float[np.ndarray, " N"]:
+        """The cross-entropy of each text, summed over its labels."""
+        return self._losses.values
+
+    @property
+    def right(self) -> Bool[np.ndarray, " N"]:
+        """Of each text, whether its labels are all right."""
+        return self.counts.all_right.values
 
     def add(self, outputs: Outputs, examples: LabelledTexts) -> None:
         """Count some texts."""
-        self.counts.add(examples.labels > 0, sigmoid(outputs) >= self.task.thresholds)
+        given = sigmoid(outputs) >= self.task.thresholds
+        self.counts.add(examples.labels > 0, given)
+        self._given.add(given.sum(axis=1))
         found, wanted = torch.from_numpy(outputs).double(), torch.from_numpy(examples.labels).double()
-        self.loss_sum += float(functional.binary_cross_entropy_with_logits(found, wanted, reduction="sum"))
+        self._losses.add(functional.binary_cross_entropy_with_logits(found, wanted, reduction="none").sum(1).numpy())
 
-    def metrics(self) -> dict[str, float]:
+    def extend(self, other: "MultiLabelTally") -> None:
+        """Count the texts of another tally as well."""
+        self.counts.extend(other.counts)
+        self._losses.extend(other._losses)
+        self._given.extend(other._given)
+
+    def metrics(self, weights: Weights = None) -> dict[str, float]:
         """Loss, share of texts whose labels are all right, and precision, recall, F1 in each way of averaging."""
-        decisions = max(self.counts.texts * len(self.task.labels), 1)
-        return {"loss": self.loss_sum / decisions, **self.counts.metrics()}
+        decisions = max(rows_of(self.counts.texts, weights) * len(self.task.labels), 1)
+        return {"loss": summed(self.losses, weights) / decisions, **self.counts.metrics(weights)}
 
     def details(self) -> dict[str, Any]:
         """Labels, thresholds, and the figures of each label."""
@@ -230,6 +249,12 @@ class MultiLabelTally:
             "thresholds": dict(zip(self.task.labels, self.task.thresholds.tolist(), strict=True)),
             "per_class": self.counts.per_class(self.task.labels),
         }
+
+    def suspicions(self) -> list[str]:
+        """Whether no text gets a label."""
+        if self.counts.texts and not self._given.values.any():
+            return [f"the model gives none of {self.counts.texts} texts a label: its thresholds are never reached"]
+        return []
 
 
 def sigmoid(found: Float[np.ndarray, "*N"]) -> Float[np.ndarray, "*N"]:

@@ -30,6 +30,7 @@ from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.answer_metrics import AnswerScores
 from bertwright.tasks.answer_spans import BestSpans, Window, best_spans
 from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.row_counts import Column, Weights, summed
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.text.corpus.words import has_chinese
 from bertwright.text.tables.questions import QuestionRow, open_questions
@@ -164,10 +165,11 @@ class QuestionExamples:
         return int(self.first_things[-1])
 
     @property
-    def longest(self) -> int:
-        """Tokens of the longest question with its whole context."""
+    def full_lengths(self) -> NDArray[np.int64]:
+        """Tokens of each question with its whole context."""
         contexts = np.array([len(context.ids) for context in self.contexts])
-        return int((self._question_lengths + contexts).max()) + 3
+        lengths: NDArray[np.int64] = self._question_lengths + contexts + 3
+        return lengths
 
     def places(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """The places that these windows read."""
@@ -410,11 +412,18 @@ class Questions:
 class QuestionTally:
     """The official scripts' figures, and the plain loss a window."""
 
+    right = None
+
     def __init__(self, task: Questions) -> None:
         self.task = task
         self.scores = AnswerScores(with_no_answer=task.unanswerable, chinese=task.chinese)
-        self.loss_sum = 0.0
-        self.windows = 0
+        self._losses, self._windows = Column(), Column()
+        self._thresholds = Column()
+
+    @property
+    def losses(self) -> Float[np.ndarray, " N"]:
+        """The cross-entropy of each question, summed over its windows."""
+        return self._losses.values
 
     def add(self, outputs: Outputs, examples: QuestionExamples) -> None:
         """Count some questions."""
@@ -426,22 +435,37 @@ class QuestionTally:
             self.scores.add(golds or bare, best, no_answer)
         rows = np.arange(len(examples.windows))
         firsts, counts = examples.first_things[:-1], np.diff(examples.first_things)
+        losses = np.zeros(len(rows))
         for edge in (0, 1):
             own = outputs[:, edge].astype(np.float64)
             highest = np.maximum.reduceat(own, firsts)
             total = np.add.reduceat(np.exp(own - np.repeat(highest, counts)), firsts)
-            losses = highest + np.log(total) - own[firsts + examples.targets(rows)[:, edge]]
-            self.loss_sum += float(losses.sum()) / 2
-        self.windows += len(rows)
+            losses += (highest + np.log(total) - own[firsts + examples.targets(rows)[:, edge]]) / 2
+        question, questions = examples.windows.text, len(examples.rows)
+        self._losses.add(np.bincount(question, losses, minlength=questions))
+        self._windows.add(np.bincount(question, minlength=questions))
+        self._thresholds.add(np.full(questions, self.task.threshold))
 
-    def metrics(self) -> dict[str, float]:
+    def extend(self, other: "QuestionTally") -> None:
+        """Count the questions of another tally as well; each keeps the threshold of its own model."""
+        self.scores.extend(other.scores)
+        for name in ("_losses", "_windows", "_thresholds"):
+            getattr(self, name).extend(getattr(other, name))
+
+    def metrics(self, weights: Weights = None) -> dict[str, float]:
         """Loss, and exact match and F1 from 0 to 100."""
-        figures = self.scores.metrics(threshold=self.task.threshold)
-        return {"loss": self.loss_sum / max(self.windows, 1), **figures}
+        figures = self.scores.metrics(weights, threshold=self._thresholds.values)
+        return {"loss": summed(self.losses, weights) / max(summed(self._windows.values, weights), 1), **figures}
 
     def details(self) -> dict[str, Any]:
         """From which probability on no answer is given."""
         return {"no_answer_threshold": self.task.threshold} if self.task.unanswerable else {}
+
+    def suspicions(self) -> list[str]:
+        """Whether every question, or none, is said to have no answer."""
+        if not self.task.unanswerable or not len(self.losses):
+            return []
+        return self.scores.suspicions(self._thresholds.values)
 
 
 def official_answers(answers: Iterable[object]) -> dict[str, str]:

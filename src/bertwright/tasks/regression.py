@@ -17,6 +17,7 @@ from bertwright.model.heads import Headed, SequenceClassifier
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.metrics import regression_metrics
+from bertwright.tasks.row_counts import Column, Weights
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.tasks.texts import (
     LabelledBatch,
@@ -150,23 +151,34 @@ class Regression:
 class RegressionTally:
     """All true and estimated numbers: ranks need them together, and they are eight bytes a text."""
 
+    right = None
+
     def __init__(self) -> None:
-        self.truth = np.empty(0, dtype=np.float32)
-        self.found = np.empty(0, dtype=np.float32)
+        self.truth, self.found = Column(), Column()
+
+    @property
+    def losses(self) -> Float[np.ndarray, " N"]:
+        """The squared error of each text."""
+        return np.asarray(np.square(self.found.values - self.truth.values))
 
     def add(self, outputs: Outputs, examples: LabelledTexts) -> None:
         """Count some texts."""
-        self.truth = np.concatenate([self.truth, examples.labels])
-        self.found = np.concatenate([self.found, outputs])
+        self.truth.add(examples.labels)
+        self.found.add(outputs)
 
-    def metrics(self) -> dict[str, float]:
+    def extend(self, other: "RegressionTally") -> None:
+        """Count the texts of another tally as well."""
+        self.truth.extend(other.truth)
+        self.found.extend(other.found)
+
+    def metrics(self, weights: Weights = None) -> dict[str, float]:
         """The mean squared error as `loss`, and the figures of `regression_metrics`."""
-        figures = regression_metrics(self.truth.astype(np.float64), self.found.astype(np.float64))
+        figures = regression_metrics(self.truth, self.found, weights)
         return {"loss": figures["mse"], **figures}
 
     def details(self) -> dict[str, Any]:
         """How the true and the estimated numbers are spread."""
-        both = {"true": self.truth, "estimated": self.found}
+        both = {"true": self.truth.values, "estimated": self.found.values}
         return {
             "spread": {
                 name: {"mean": float(v.mean()), "std": float(v.std()), "min": float(v.min()), "max": float(v.max())}
@@ -174,6 +186,13 @@ class RegressionTally:
                 if len(v)
             }
         }
+
+    def suspicions(self) -> list[str]:
+        """Whether all texts get the same number."""
+        found = self.found.values
+        if len(found) > 1 and np.ptp(found) == 0:
+            return [f"the model gives all {len(found)} texts the same number, {found[0]:g}"]
+        return []
 
 
 def _numbers(rows: Rows[Row[float]]) -> Float[np.ndarray, " N"]:

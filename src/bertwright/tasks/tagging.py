@@ -29,7 +29,8 @@ from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.classification import balanced_weights, softmax
 from bertwright.tasks.entity_metrics import EntityCounts
 from bertwright.tasks.finetuning import Rows, counted
-from bertwright.tasks.tag_schemes import OUTSIDE, Scheme, convert, entities, scheme_of
+from bertwright.tasks.row_counts import Column, Weights, summed
+from bertwright.tasks.tag_schemes import OUTSIDE, Scheme, convert, entities, impossible, scheme_of
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.tasks.texts import check_known, open_texts
 from bertwright.text.corpus.words import has_chinese
@@ -55,6 +56,8 @@ class Sentence:
     words: tuple[tuple[int, int], ...]
     tags: tuple[str, ...] | None
     line: int
+    impossible: tuple[int, ...] = ()
+    """The words whose tags, as the file has them, cannot stand there in its scheme."""
 
     @property
     def strings(self) -> list[str]:
@@ -166,9 +169,9 @@ class TaggedExamples:
         return np.zeros(len(self.sentences) - 1, dtype=bool)
 
     @property
-    def longest(self) -> int:
-        """Tokens of the longest sentence."""
-        return int(np.diff(self.first_pieces[self.sentences]).max()) + 2
+    def full_lengths(self) -> NDArray[np.int64]:
+        """Tokens of each sentence."""
+        return np.diff(self.first_pieces[self.sentences]) + 2
 
     def places(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """The words that these windows own."""
@@ -368,11 +371,17 @@ class Tagging:
 class TaggingTally:
     """Entities that were found, missed and made up, and the plain loss."""
 
+    right = None
+
     def __init__(self, task: Tagging) -> None:
         self.task = task
         self.counts = EntityCounts()
-        self.loss_sum = 0.0
-        self.words = 0
+        self._losses = Column()
+
+    @property
+    def losses(self) -> Float[np.ndarray, " N"]:
+        """The cross-entropy of each sentence, summed over its words."""
+        return self._losses.values
 
     def add(self, outputs: Outputs, examples: TaggedExamples) -> None:
         """Count some sentences."""
@@ -380,16 +389,29 @@ class TaggingTally:
         self.counts.add(self.task.named(examples.tags, examples), found)
         truth = torch.from_numpy(examples.tags)
         loss = functional.cross_entropy(torch.from_numpy(outputs), truth, reduction="none", ignore_index=UNLABELLED)
-        self.loss_sum += float(loss.double().sum())
-        self.words += examples.things
+        words = np.diff(examples.sentences)
+        sentence = np.repeat(np.arange(len(words)), words)
+        self._losses.add(np.bincount(sentence, loss.double().numpy(), minlength=len(words)))
 
-    def metrics(self) -> dict[str, float]:
+    def extend(self, other: "TaggingTally") -> None:
+        """Count the sentences of another tally as well."""
+        self.counts.extend(other.counts)
+        self._losses.extend(other._losses)
+
+    def metrics(self, weights: Weights = None) -> dict[str, float]:
         """Loss a word, and the figures of `EntityCounts`."""
-        return {"loss": self.loss_sum / max(self.words, 1), **self.counts.metrics()}
+        words = max(summed(self.counts.words.values, weights), 1)
+        return {"loss": summed(self.losses, weights) / words, **self.counts.metrics(weights)}
 
     def details(self) -> dict[str, Any]:
         """Tags, and the figures of each type of entity."""
         return {"labels": list(self.task.labels), "per_class": self.counts.per_type()}
+
+    def suspicions(self) -> list[str]:
+        """Whether no entity is found at all."""
+        if len(self.losses) and not self.counts.given:
+            return [f"the model finds no entity in {len(self.losses)} sentences: every word has the tag {OUTSIDE}"]
+        return []
 
 
 def sentence_of(row: Row[Any]) -> Sentence:
@@ -437,7 +459,8 @@ class _Sentences:
                 yield row
             else:
                 tags = None if row.tags is None else tuple(convert(row.tags, self.scheme, INSIDE))
-                yield Sentence(row.text, tuple(row.offsets), tags, row.line)
+                odd = tuple(impossible(row.tags or (), self.scheme))
+                yield Sentence(row.text, tuple(row.offsets), tags, row.line, odd)
 
 
 def _none_empty(

@@ -62,9 +62,9 @@ class LabelledTexts:
         return self.encoded.truncated
 
     @property
-    def longest(self) -> int:
-        """Tokens of the longest text, before anything was cut off."""
-        return int(self.encoded.full_lengths.max())
+    def full_lengths(self) -> NDArray[np.integer[Any]]:
+        """Tokens of each text, before anything was cut off."""
+        return self.encoded.full_lengths
 
     def places(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """One output a text."""

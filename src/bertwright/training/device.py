@@ -49,6 +49,16 @@ class Compute:
         return f"CPU with {torch.get_num_threads()} threads, {self.precision}"
 
 
+def memory_of(device: torch.device) -> int:
+    """Bytes of memory that the device has, used or not; 0 where that cannot be told."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not every system has them
+        return 0
+
+
 def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -22,6 +22,7 @@ SHINGLE = 5  # words
 BANDS, ROWS = 10, 12
 _WORD = re.compile(rf"[{CHINESE}]|[^\W{CHINESE}]+")
 _SHINGLES_AT_ONCE = 4_096
+_LONGEST_OF_MANY = 1 << 16  # words of a document that is one of many
 _FEW = 1 << 16
 
 Keys = np.ndarray
@@ -73,26 +74,62 @@ def _exact_keys(document: Document) -> Keys:
     return np.frombuffer(digest.digest()[:8], "<u8")
 
 
-def near_keys(document: Document) -> Keys:
-    """A key for each band of the document's MinHash signature (Broder 1997), over shingles of five words.
+def near_keys(document: Document, width: int = SHINGLE) -> Keys:
+    """A key for each band of the document's MinHash signature (Broder 1997), over shingles of `width` words.
 
     With bands of 12 hashes and 10 of them, two documents with a Jaccard similarity s share a key with probability
     1 - (1 - s^12)^10: 0.02 at 0.6, 0.13 at 0.7, 0.51 at 0.8, 0.96 at 0.9 (Leskovec et al., Mining of Massive Datasets,
     section 3.4).
     """
-    words = [word for line in document.lines for word in _WORD.findall(line.casefold())]
-    hashes = np.fromiter((zlib.crc32(word.encode()) for word in words), np.uint64, len(words))
-    shingles = _shingles(hashes)
+    shingles = _shingles(_word_hashes(document), width)
     signature = np.full(BANDS * ROWS, np.iinfo(np.uint64).max)
     for start in range(0, len(shingles), _SHINGLES_AT_ONCE):
         part = shingles[start : start + _SHINGLES_AT_ONCE]
-        np.minimum(signature, (_FACTORS[:, None] * part + _SUMMANDS[:, None]).min(axis=1), out=signature)
+        np.minimum(signature, _hashed(part).min(axis=1), out=signature)
     return _joined(signature.reshape(BANDS, ROWS).T) + np.arange(BANDS, dtype=np.uint64)
 
 
-def _shingles(hashes: np.ndarray) -> np.ndarray:
-    """A hash of each five words in a row; of all words where there are fewer."""
-    width = min(SHINGLE, len(hashes))
+def near_keys_of_each(documents: Iterable[Document], width: int) -> Iterator[Keys]:
+    """The same as `near_keys` of one document after the other, ten times as fast where they are short.
+
+    Documents without a word have no keys.
+    """
+    batch, size = list[np.ndarray](), 0
+    for document in documents:
+        hashes = _word_hashes(document)[:_LONGEST_OF_MANY]
+        batch.append(_shingles(hashes, width) if len(hashes) else hashes)
+        size += len(batch[-1])
+        if size >= _SHINGLES_AT_ONCE:
+            yield from _keys_of_batch(batch)
+            batch, size = [], 0
+    yield from _keys_of_batch(batch)
+
+
+def _keys_of_batch(batch: list[np.ndarray]) -> Iterator[Keys]:
+    full = [shingles for shingles in batch if len(shingles)]
+    keys = iter(())
+    if full:
+        starts = np.cumsum([0, *map(len, full[:-1])])
+        signatures = np.minimum.reduceat(_hashed(np.concatenate(full)), starts, axis=1)
+        rows = signatures.reshape(BANDS, ROWS, len(full)).swapaxes(0, 1).reshape(ROWS, -1)
+        keys = iter(_joined(rows).reshape(BANDS, len(full)).T + np.arange(BANDS, dtype=np.uint64))
+    return (next(keys) if len(shingles) else np.empty(0, np.uint64) for shingles in batch)
+
+
+def _hashed(shingles: np.ndarray) -> np.ndarray:
+    """Every hash function of every shingle, [BANDS x ROWS, shingles]."""
+    hashed: np.ndarray = _FACTORS[:, None] * shingles + _SUMMANDS[:, None]
+    return hashed
+
+
+def _word_hashes(document: Document) -> np.ndarray:
+    words = [word for line in document.lines for word in _WORD.findall(line.casefold())]
+    return np.fromiter((zlib.crc32(word.encode()) for word in words), np.uint64, len(words))
+
+
+def _shingles(hashes: np.ndarray, width: int) -> np.ndarray:
+    """A hash of each `width` words in a row; of all words where there are fewer."""
+    width = min(width, len(hashes))
     count = len(hashes) - width + 1
     return _joined(np.stack([np.zeros(count, np.uint64), *(hashes[k : k + count] for k in range(width))]))
 

@@ -1,0 +1,157 @@
+"""`doctor`: labelled files looked at before a fine-tuning, with the model that is to be trained. Writes nothing."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from bertwright.api.common import say, settled, show
+from bertwright.api.starting_point import StartingPoint
+from bertwright.api.training_sets import check_files, check_metric, given_files, task_kind
+from bertwright.evaluation.findings_text import estimate_line, lengths_line, report
+from bertwright.settings import DoctorSettings
+from bertwright.tasks.checks.files import LabelledFiles
+from bertwright.tasks.checks.finding import Finding
+from bertwright.tasks.checks.listed import all_findings, worst_first
+from bertwright.tasks.checks.reading import Lengths, Reading
+from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.kinds import AnyTask
+from bertwright.text.complaints import place
+from bertwright.text.tables.table import Table
+from bertwright.training.device import Compute, memory_of
+from bertwright.training.estimate import Estimate, estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What `doctor` found.
+
+    Attributes:
+        task: Name of the task.
+        files: Path, form and counts of each file, by its role.
+        findings: The worst first.
+        lengths: How long the training rows are, in tokens.
+        estimate: What the training will take.
+    """
+
+    task: str
+    files: dict[str, dict[str, Any]]
+    findings: tuple[Finding, ...]
+    lengths: Lengths
+    estimate: Estimate
+
+    @property
+    def exit_code(self) -> int:
+        """1 where something would make the result wrong, else 0."""
+        return int(any(finding.severity == "error" for finding in self.findings))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "task": self.task,
+            "files": self.files,
+            "findings": [finding.to_dict() for finding in self.findings],
+            "lengths": asdict(self.lengths),
+            "estimate": self.estimate.to_dict(),
+            "exit_code": self.exit_code,
+        }
+
+
+def doctor(settings: DoctorSettings | None = None, /, **options: object) -> Diagnosis:
+    """Look for what would make a fine-tuning with the same settings go wrong; print it.
+
+    Args:
+        settings: A settings object, instead of or before keyword arguments.
+        **options: The fields of `DoctorSettings`, which are those of `FinetuneSettings`; `model` and `train` are
+            required.
+
+    Raises:
+        BertwrightError: A file or the model cannot be read, or a setting does not fit them.
+    """
+    settings = settled(DoctorSettings, settings, options)
+    compute = Compute.create(settings.device, settings.precision)
+    check_files(settings)
+    start = StartingPoint.find(settings.model, settings.vocab)
+    start.config.check_length(settings.max_length)
+    kind = task_kind(settings)
+    files = given_files(settings)
+    tables = {role: kind.table(path, settings, labelled=True, quarantine=None) for role, path in files.items()}
+    rows = {role: Rows(table.path, list(table.read())) for role, table in tables.items()}
+    task = kind.learn(rows["train"], settings)
+    check_metric(task, settings.best_metric)
+    positions = start.config.max_position_embeddings
+    reading = Reading(LabelledFiles(task, rows), start.tokenizer, settings.max_length, positions)
+    found = all_findings(reading)
+    taken = _estimate(reading, start, settings, compute)
+    found += [*_of_tables(tables.values()), *_of_memory(taken, compute)]
+    diagnosis = Diagnosis(
+        task=task.name,
+        files={role: _file(tables[role], rows[role], task) for role in rows},
+        findings=tuple(worst_first(found)),
+        lengths=reading.lengths(),
+        estimate=taken,
+    )
+    _print(diagnosis, compute, as_json=settings.as_json)
+    return diagnosis
+
+
+def _estimate(reading: Reading, start: StartingPoint, settings: DoctorSettings, compute: Compute) -> Estimate:
+    """Of the training as it will be: without what is split off for validation."""
+    train, files = reading.files.train, reading.files.rows
+    share = settings.validation_fraction
+    learned = len(train) if "validation" in files else len(train) * (1 - share)
+    evaluated = len(files["validation"]) if "validation" in files else len(train) * share
+    config = reading.files.task.configure(replace(start.config, labels=(), task={}))
+    part = min(len(reading.rows) / learned, 1.0)
+    say("timing a few steps", quiet=settings.quiet)
+    return estimate(
+        reading.files.task, config, reading.examples, settings, compute, part=part, evaluated=evaluated / learned
+    )
+
+
+def _of_tables(tables: Iterable[Table[Any]]) -> Iterable[Finding]:
+    """What reading the files brought up."""
+    for table in tables:
+        for warning in table.warnings:
+            yield Finding("warning", "reading", warning, "look whether the file is read as it is meant")
+        if table.counts.skipped:
+            bad = tuple(place(table.path, row.line) for row in table.bad_rows)
+            text = f"{place(table.path)}: {table.counts.skipped} of {table.counts.read} rows cannot be used"
+            yield Finding("warning", "unusable-rows", text, f"correct them; the first: {table.bad_rows[0].reason}", bad)
+
+
+def _of_memory(taken: Estimate, compute: Compute) -> Iterable[Finding]:
+    there = memory_of(compute.device)
+    if there and taken.memory > there:
+        text = f"the training needs about {taken.memory / 2**30:.1f} GiB of memory, of {there / 2**30:.1f} GiB"
+        yield Finding("warning", "memory", text, "try --gradient-accumulation, a shorter --max-length, a smaller model")
+
+
+def _file(table: Table[Any], rows: Rows[Any], task: AnyTask) -> dict[str, Any]:
+    counts = table.counts
+    return {
+        "path": str(table.path),
+        "form": table.describe(),
+        "content": task.describe(rows),
+        "read": counts.read,
+        "kept": counts.kept,
+        "skipped": counts.skipped,
+    }
+
+
+def _print(diagnosis: Diagnosis, compute: Compute, *, as_json: bool) -> None:
+    """Print JSON, every character of it plain; or text, with colours where standard output takes them."""
+    if as_json:
+        show(json.dumps(diagnosis.to_dict(), indent=2))
+        return
+    from rich.console import Console
+
+    lines = [f"task: {diagnosis.task}"]
+    for role, file in diagnosis.files.items():
+        lines += [file["form"], f"{role}: {file['content']}"]
+    lines += [lengths_line(diagnosis.lengths), estimate_line(diagnosis.estimate, compute.describe())]
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    with console.capture() as captured:
+        for part in report(lines, diagnosis.findings):
+            console.print(part)
+    show(captured.get().rstrip("\n"))

@@ -1,0 +1,116 @@
+"""A model and a labelled file → figures with intervals, and what stands behind them. Knows no settings."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from bertwright.evaluation.comparison import Difference
+from bertwright.evaluation.inference import windows
+from bertwright.evaluation.slices import by_quarter, sliced
+from bertwright.evaluation.uncertainty import DRAWS, Interval, affordable, draws_of, intervals
+from bertwright.evaluation.worst import Worst
+from bertwright.files import replacing, write_json
+from bertwright.serving.predictor import Predictor
+from bertwright.tasks.finetuning import Rows, TaskTally
+from bertwright.tasks.kinds import AnyTask
+from bertwright.tasks.questions import official_answers
+from bertwright.text.tables.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Figures of a model on a file.
+
+    Attributes:
+        metrics: The figures of the task by name, loss among them.
+        intervals: Between which two values each lies with 95 % confidence, as far as the choice of rows goes.
+        details: Label names, figures of each label, confusion matrix (rows are the truth), slices, worst rows.
+        truncated: Texts that were longer than the model reads.
+        suspicions: What is so odd about the answers that the user should know.
+        tally: A few numbers of each row, from which all figures come.
+        against: Each figure beside that of another model, if one was named.
+    """
+
+    metrics: dict[str, float]
+    intervals: dict[str, Interval]
+    details: dict[str, Any]
+    truncated: int
+    suspicions: tuple[str, ...]
+    tally: TaskTally[Any] = field(repr=False, compare=False)
+    against: dict[str, Difference] | None = None
+
+
+def measure_file(
+    predictor: Predictor, table: Table[Any], *, predictions: Path | None = None, draws: int = DRAWS
+) -> Measured:
+    """Measure window by window; optionally write each row's answer beside its label, in the file's order.
+
+    Args:
+        predictor: The model.
+        table: The file.
+        predictions: Where answers go.
+        draws: For the intervals; none without.
+    """
+    task, tally, worst, slices = predictor.task, predictor.task.tally(), Worst(), _SliceNames()
+    truncated = 0
+    official: dict[str, str] = {}
+    with _lines(predictions) as out:
+        for window in windows(table.read()):
+            rows = Rows(table.path, window)
+            task.check(rows, "the model")
+            examples = predictor.encode(rows)
+            outputs = predictor.outputs(examples)
+            tally.add(outputs, examples)
+            truncated += int(examples.cut.sum())
+            answers = list(task.answers(rows, examples, outputs))
+            worst.add(task, window, answers, tally.losses[-len(window) :])
+            slices.add(task, window, examples.full_lengths.tolist())
+            official |= official_answers(answers)
+            if out is not None:
+                for row, answer in zip(window, answers, strict=True):
+                    values = {"line": row.line, **task.truth(row), **answer.to_dict()}
+                    out.write(json.dumps(values, ensure_ascii=False) + "\n")
+    if predictions is not None and official:
+        write_json(predictions.with_suffix(".json"), official)
+    parts = sliced(tally, task.metrics, slices.kinds(), draws=draws // 5)
+    details = {**tally.details(), "slices": parts, "worst": worst.listed()}
+    return Measured(tally.metrics(), _spread(tally, draws), details, truncated, tuple(tally.suspicions()), tally=tally)
+
+
+class _SliceNames:
+    """In which slices each row is."""
+
+    def __init__(self) -> None:
+        self._labels: list[str] = []
+        self._lengths: list[int] = []
+
+    def add(self, task: AnyTask, rows: Sequence[Any], lengths: Sequence[int]) -> None:
+        """Look at some rows, each so many tokens long."""
+        self._labels += [truth["true_label"] for truth in map(task.truth, rows) if "true_label" in truth]
+        self._lengths += lengths
+
+    def kinds(self) -> dict[str, Sequence[str]]:
+        """The slice of each row, by label where each row has one, and by length."""
+        labels = {"label": self._labels} if self._labels else {}
+        return {**labels, "length": by_quarter(np.array(self._lengths, dtype=np.int64))} if self._lengths else {}
+
+
+def _spread(tally: TaskTally[Any], draws: int) -> dict[str, Interval]:
+    rows = len(tally.losses)
+    return intervals(tally.metrics, draws_of(np.arange(rows), rows, affordable(draws, rows)))
+
+
+@contextmanager
+def _lines(path: Path | None) -> Iterator[TextIO | None]:
+    """A text file that is published whole, or nothing."""
+    with replacing(path) if path else nullcontext() as temporary:
+        if temporary is None:
+            yield None
+            return
+        with temporary.open("w", encoding="utf-8") as file:
+            yield file

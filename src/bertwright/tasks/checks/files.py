@@ -1,0 +1,98 @@
+"""The labelled files of a training as the checks see them: rows by role, and what is alike in rows of every task.
+
+Two texts are the same if they differ in nothing but case and white space. Knows no check, and nothing of tokens.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from itertools import chain
+from typing import Any
+
+from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.kinds import AnyTask
+from bertwright.tasks.tag_schemes import entities
+from bertwright.tasks.tagging import INSIDE, Sentence
+from bertwright.text.complaints import place, shown
+from bertwright.text.tables.choices import ChoiceRow
+from bertwright.text.tables.questions import QuestionRow
+from bertwright.text.tables.texts import Row
+
+TRAIN = "train"
+FEW_WORDS = 5
+Key = bytes
+
+
+@dataclass(frozen=True)
+class LabelledFiles:
+    """The files of a training.
+
+    Attributes:
+        task: The task that the training rows set.
+        rows: Those of each file that is given, by its role: `train`, `validation`, `test`.
+    """
+
+    task: AnyTask
+    rows: Mapping[str, Rows[Any]]
+
+    @property
+    def train(self) -> Rows[Any]:
+        """What is learned from."""
+        return self.rows[TRAIN]
+
+    @property
+    def held_out(self) -> dict[str, Rows[Any]]:
+        """What the model is measured on, by role."""
+        return {role: rows for role, rows in self.rows.items() if role != TRAIN}
+
+    @property
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Each two roles, the one that comes earlier in a training first."""
+        roles = list(self.rows)
+        return ((one, other) for place, one in enumerate(roles) for other in roles[place + 1 :])
+
+    @cached_property
+    def keys(self) -> Mapping[str, list[Key]]:
+        """A key for the texts of each row, by role."""
+        return {role: [self._key(role, row) for row in rows] for role, rows in self.rows.items()}
+
+    def _key(self, role: str, row: Any) -> Key:
+        """A sentence of a few tagged words, such as a line of scores, comes again by itself: it is like no other."""
+        short = isinstance(row, Sentence) and len(row.words) < FEW_WORDS
+        return key_of(role, str(row.line)) if short else key_of(*self.task.shown(row))
+
+
+def key_of(*texts: str) -> Key:
+    """The same for the same texts: 8 bytes, however long they are."""
+    alike = "\0".join(" ".join(text.split()).casefold() for text in texts)
+    return blake2b(alike.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def where(rows: Rows[Any], number: int) -> str:
+    """The place of a row, as `file:line`, and its name where it has one: a JSON file may be a single line."""
+    row = rows.items[number]
+    own_id = getattr(row, "id", None)
+    return place(rows.path, row.line) + (f" {shown(own_id)}" if own_id else "")
+
+
+def label_names(row: object) -> Sequence[str]:
+    """The names that a row is labelled with; those of the entities in tagged words; none where labels are no names."""
+    match row:
+        case Row(label=str(name)):
+            return (name,)
+        case Row(label=tuple(names)):
+            return names
+        case Sentence(tags=tuple(tags)):
+            return [entity.type for entity in entities(tags, INSIDE)]
+    return ()
+
+
+def named(rows: Rows[Any]) -> list[str]:
+    """All names of all rows."""
+    return list(chain.from_iterable(map(label_names, rows)))
+
+
+def context_of(row: object) -> str | None:
+    """The text that several rows may ask about; None where every row has its own."""
+    return row.context if isinstance(row, QuestionRow | ChoiceRow) else None

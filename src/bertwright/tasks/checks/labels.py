@@ -1,0 +1,96 @@
+"""Checks of labels: how many of each there are, which only one file has, and which look like one and the same."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from bertwright.tasks.checks.files import LabelledFiles, label_names, named, where
+from bertwright.tasks.checks.finding import Finding, counted_of, first
+from bertwright.tasks.finetuning import Rows
+from bertwright.text.complaints import all_shown, shown
+
+FEWEST = 5
+"""Rows that a label needs for there to be something to learn from."""
+_ONE_SIDED = 0.9  # share of rows with one label
+_EXPECTED = 5  # rows of a label that a held-out file should have, by the training set, for their lack to be odd
+
+
+def rare_labels(files: LabelledFiles) -> Iterator[Finding]:
+    """Labels that hardly any row has."""
+    counts = Counter(named(files.train))
+    if rare := sorted(name for name, count in counts.items() if count < FEWEST):
+        yield Finding(
+            "warning",
+            "rare-labels",
+            f"train: {len(rare)} of {len(counts)} labels occur fewer than {FEWEST} times: {all_shown(rare)}",
+            "too few to learn from and to measure: add rows, or join labels",
+            _places(files.train, set(rare)),
+        )
+
+
+def one_sided_labels(files: LabelledFiles) -> Iterator[Finding]:
+    """One label that nearly all rows have; where a row has one."""
+    counts = Counter(names[0] for row in files.train if len(names := label_names(row)) == 1)
+    if len(counts) < 2 or counts.total() < len(files.train):
+        return
+    (name, count), share = counts.most_common(1)[0], counts.most_common(1)[0][1] / counts.total()
+    if share >= _ONE_SIDED:
+        yield Finding(
+            "warning",
+            "one-sided-labels",
+            f"train: {counted_of(count, counts.total())} have the label {shown(name)}: to say it always has an "
+            f"accuracy of {share:.3f}",
+            "choose and judge by another figure (--best-metric f1_macro), and try --class-weights balanced",
+        )
+
+
+def unseen_labels(files: LabelledFiles) -> Iterator[Finding]:
+    """Labels of a held-out file that training never sees: fine-tuning refuses them."""
+    known = set(named(files.train))
+    for role, rows in files.held_out.items():
+        if strange := sorted(set(named(rows)) - known):
+            yield Finding(
+                "error",
+                "unseen-labels",
+                f"{role}: {len(strange)} labels that train does not have: {all_shown(strange)}",
+                "no model can give them: correct them, or add such rows to the training file",
+                _places(rows, set(strange)),
+            )
+
+
+def missing_labels(files: LabelledFiles) -> Iterator[Finding]:
+    """Labels of the training set that a held-out file does not have, so that nothing is known of them."""
+    counts, size = Counter(named(files.train)), len(files.train)
+    for role, rows in files.held_out.items():
+        missing = counts.keys() - set(named(rows))
+        if missing:
+            odd = any(counts[name] / size * len(rows) >= _EXPECTED for name in missing)
+            yield Finding(
+                "warning" if odd else "note",
+                "missing-labels",
+                f"{role}: {len(missing)} of {len(counts)} labels of train do not occur: {all_shown(sorted(missing))}",
+                "nothing will be known of how well they are told: are the files parts of one whole?",
+            )
+
+
+def look_alike_labels(files: LabelledFiles) -> Iterator[Finding]:
+    """Labels that differ in nothing but case, blanks, hyphens or underscores."""
+    alike: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for rows in files.rows.values():
+        for name in named(rows):
+            alike["".join(sign for sign in name.casefold() if not sign.isspace() and sign not in "-_")][name] += 1
+    groups = [counts for folded, counts in sorted(alike.items()) if folded and len(counts) > 1]
+    if groups:
+        listed = "; ".join(" and ".join(f"{shown(n)} (rows: {c})" for n, c in g.most_common()) for g in groups[:5])
+        odd = {name for counts in groups for name, _ in counts.most_common()[1:]}
+        yield Finding(
+            "error",
+            "look-alike-labels",
+            f"labels that differ in case, blanks or hyphens alone: {listed}",
+            "they are learned as different labels: write each in one way",
+            first(place for rows in files.rows.values() for place in _places(rows, odd)),
+        )
+
+
+def _places(rows: Rows[Any], names: set[str]) -> tuple[str, ...]:
+    return first(where(rows, number) for number, row in enumerate(rows) if names.intersection(label_names(row)))

@@ -1,0 +1,102 @@
+"""All checks, in the order in which their findings are told, and what they find.
+
+A new check is one function beside the others and one line here.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+
+from bertwright.tasks.checks.files import LabelledFiles
+from bertwright.tasks.checks.finding import SEVERITIES, Finding
+from bertwright.tasks.checks.labels import (
+    look_alike_labels,
+    missing_labels,
+    one_sided_labels,
+    rare_labels,
+    unseen_labels,
+)
+from bertwright.tasks.checks.of_rows import (
+    answers_in_one_place,
+    equal_choices,
+    equal_numbers,
+    far_numbers,
+    impossible_tags,
+    tiny_texts,
+)
+from bertwright.tasks.checks.reading import (
+    Reading,
+    casing,
+    cut_texts,
+    long_answers,
+    lost_accents,
+    unknown_tokens,
+)
+from bertwright.tasks.checks.repeats import (
+    contradictions,
+    nearly_shared_texts,
+    repeated_texts,
+    shared_contexts,
+    shared_texts,
+)
+from bertwright.tasks.choice import Choice
+from bertwright.tasks.questions import Questions
+from bertwright.tasks.regression import Regression
+from bertwright.tasks.tagging import Tagging
+
+Check = Callable[[LabelledFiles], Iterator[Finding]]
+
+QUICK: tuple[Check, ...] = (
+    unseen_labels,
+    missing_labels,
+    look_alike_labels,
+    rare_labels,
+    one_sided_labels,
+    shared_texts,
+    contradictions,
+    repeated_texts,
+    tiny_texts,
+)
+"""A pass over the rows each: they take no longer than to read them."""
+OF_TASK: Mapping[type, tuple[Check, ...]] = MappingProxyType(
+    {
+        Tagging: (impossible_tags,),
+        Questions: (shared_contexts,),
+        Choice: (shared_contexts, answers_in_one_place, equal_choices),
+        Regression: (far_numbers, equal_numbers),
+    }
+)
+"""As quick as these, for one task alone."""
+SLOW: tuple[Check, ...] = (nearly_shared_texts,)
+OF_READING: tuple[Callable[[Reading], Iterator[Finding]], ...] = (
+    cut_texts,
+    long_answers,
+    unknown_tokens,
+    casing,
+    lost_accents,
+)
+
+
+def short_findings(files: LabelledFiles) -> list[Finding]:
+    """What can be found at once, as in front of every fine-tuning; no notes."""
+    return [finding for finding in _found(files, _quick(files)) if finding.severity != "note"]
+
+
+def all_findings(reading: Reading) -> list[Finding]:
+    """What all checks find, the worst first."""
+    files = reading.files
+    found = _found(files, (*_quick(files), *SLOW))
+    found += [finding for check in OF_READING for finding in check(reading)]
+    return worst_first(found)
+
+
+def worst_first(findings: list[Finding]) -> list[Finding]:
+    """In the order of `SEVERITIES`, else as they are."""
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def _quick(files: LabelledFiles) -> tuple[Check, ...]:
+    return (*QUICK, *OF_TASK.get(type(files.task), ()))
+
+
+def _found(files: LabelledFiles, checks: tuple[Check, ...]) -> list[Finding]:
+    return [finding for check in checks for finding in check(files)]

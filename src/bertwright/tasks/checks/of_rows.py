@@ -1,0 +1,123 @@
+"""Checks of single rows, some of them for one task alone: texts without content, tags, answers, numbers."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from bertwright.tasks.checks.files import LabelledFiles, where
+from bertwright.tasks.checks.finding import Finding, by_share, counted_of, first
+from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.tagging import Sentence
+from bertwright.text.corpus.words import has_chinese
+from bertwright.text.tables.choices import ChoiceRow
+
+_ONE_PLACE = 0.9  # share of right choices
+_FEWEST_CHOSEN = 20  # rows before their places mean anything
+_FAR = 5.0  # times the distance between the quartiles
+
+
+def tiny_texts(files: LabelledFiles) -> Iterator[Finding]:
+    """Texts of no more than one character; a Chinese one may be a word."""
+    for role, rows in files.rows.items():
+        if found := _numbers(rows, lambda row: any(map(_is_tiny, _own_texts(files, row)))):
+            yield Finding(
+                "warning",
+                "tiny-texts",
+                f"{role}: {counted_of(len(found), len(rows))} have a text of no more than one character",
+                "nothing can be told from them: take them out, or look whether it is the right column",
+                _places(rows, found),
+            )
+
+
+def impossible_tags(files: LabelledFiles) -> Iterator[Finding]:
+    """Tags that cannot stand where they do in the scheme of their file."""
+    for role, rows in files.rows.items():
+        if found := _numbers(rows, lambda row: isinstance(row, Sentence) and bool(row.impossible)):
+            tags = sum(len(rows.items[number].impossible) for number in found)
+            yield Finding(
+                by_share(len(found) / len(rows), error=0.05, warning=0.0),
+                "impossible-tags",
+                f"{role}: {counted_of(len(found), len(rows))} have tags that cannot stand where they do: {tags} in all",
+                "they are read as conlleval would: correct them, or look whether the file mixes two schemes",
+                _places(rows, found),
+            )
+
+
+def answers_in_one_place(files: LabelledFiles) -> Iterator[Finding]:
+    """Right choices that are nearly always the same one by number."""
+    for role, rows in files.rows.items():
+        counts = Counter(row.answer for row in rows if isinstance(row, ChoiceRow) and row.answer is not None)
+        if counts.total() < _FEWEST_CHOSEN:
+            continue
+        ((number, count),) = counts.most_common(1)
+        if number is not None and count / counts.total() >= _ONE_PLACE:
+            yield Finding(
+                "warning",
+                "answers-in-one-place",
+                f"{role}: in {counted_of(count, counts.total())} the right choice is number {number + 1}",
+                "was the column of the answers read rightly? If so, shuffle the choices",
+            )
+
+
+def equal_choices(files: LabelledFiles) -> Iterator[Finding]:
+    """Questions with the same choice twice."""
+    for role, rows in files.rows.items():
+        if found := _numbers(rows, lambda row: len(set(row.choices)) < len(row.choices)):
+            yield Finding(
+                "warning",
+                "equal-choices",
+                f"{role}: {counted_of(len(found), len(rows))} have the same choice twice",
+                "which of the two is right cannot be told: correct them",
+                _places(rows, found),
+            )
+
+
+def far_numbers(files: LabelledFiles) -> Iterator[Finding]:
+    """Numbers far away from all others: in squared errors a single one can outweigh the rest."""
+    low, middle, high = np.quantile([row.label for row in files.train], (0.25, 0.5, 0.75))
+    width = _FAR * (high - low)
+    for role, rows in files.rows.items():
+        if width and (found := _numbers(rows, lambda row: not low - width <= row.label <= high + width)):
+            farthest = max((rows.items[number].label for number in found), key=lambda value: abs(value - middle))
+            yield Finding(
+                "warning",
+                "far-numbers",
+                f"{role}: {counted_of(len(found), len(rows))} have a number far away from the others (half of those in "
+                f"train are from {low:g} to {high:g}), such as {farthest:g}",
+                "errors are squared, and such rows outweigh all others: correct them, or take the logarithm",
+                _places(rows, found),
+            )
+
+
+def equal_numbers(files: LabelledFiles) -> Iterator[Finding]:
+    """A held-out file with the same number in all rows: no correlation can be computed."""
+    for role, rows in files.held_out.items():
+        if len({row.label for row in rows}) == 1:
+            yield Finding(
+                "error",
+                "equal-numbers",
+                f"{role}: all {len(rows)} rows have the number {rows.items[0].label:g}, to which nothing correlates",
+                "is it the right --label-column?",
+            )
+
+
+def _own_texts(files: LabelledFiles, row: Any) -> tuple[str, ...]:
+    """Those that should say something by themselves: of a choice `7` may be all of it."""
+    if isinstance(row, Sentence):  # a single sign may be all of it, too
+        return ()
+    return (row.context,) if isinstance(row, ChoiceRow) else files.task.shown(row)
+
+
+def _is_tiny(text: str) -> bool:
+    bare = text.strip()
+    return len(bare) <= 1 and not has_chinese(bare)
+
+
+def _numbers(rows: Rows[Any], has: Callable[[Any], bool]) -> list[int]:
+    return [number for number, row in enumerate(rows) if has(row)]
+
+
+def _places(rows: Rows[Any], numbers: list[int]) -> tuple[str, ...]:
+    return first(where(rows, number) for number in numbers)

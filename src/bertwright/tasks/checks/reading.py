@@ -1,0 +1,228 @@
+"""The training rows as a model reads them: tokens, lengths, words; and the checks of these.
+
+Of a large file some rows are looked at, evenly taken. Knows nothing of weights.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import Any
+from unicodedata import category, normalize
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertwright.tasks.checks.files import LabelledFiles, where
+from bertwright.tasks.checks.finding import Finding, by_share, counted_of, first
+from bertwright.tasks.choice import ChoiceExamples
+from bertwright.tasks.finetuning import Rows, TaskExamples
+from bertwright.tasks.questions import Questions
+from bertwright.tasks.texts import LabelledTexts
+from bertwright.text.complaints import all_shown
+from bertwright.text.corpus.words import has_chinese
+from bertwright.text.wordpiece import WordPiece
+
+MOST_READ = 10_000  # rows
+_ENDLESS = 1 << 30  # tokens
+_BINS = 16
+_ENOUGH_LETTERS = 500
+_NO_CAPITALS, _ALL_CAPITALS = 0.002, 0.7  # shares of letters
+_CASED = 0.01  # share of tokens with capitals from which on a vocabulary is a cased one
+_UNKNOWN = 0.15  # share of [UNK] from which on a vocabulary is not of the language
+_SHREDDED = 2.0  # tokens a word
+_MANY_ACCENTS = 0.02  # share of words
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """How long rows are, in tokens, nothing cut off: a histogram and some of its marks."""
+
+    edges: tuple[int, ...]
+    counts: tuple[int, ...]
+    median: int
+    most: int
+    """99 of 100 are no longer."""
+    longest: int
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Training rows through a tokenizer.
+
+    Attributes:
+        files: Where they are from.
+        tokenizer: The model's.
+        max_length: The most tokens that the model is given at once.
+        positions: The most that it could read at once.
+    """
+
+    files: LabelledFiles
+    tokenizer: WordPiece
+    max_length: int
+    positions: int
+
+    @cached_property
+    def rows(self) -> Rows[Any]:
+        """Those that are looked at."""
+        train = self.files.train
+        return train.take(np.arange(0, len(train), -(-len(train) // MOST_READ)))
+
+    @cached_property
+    def examples(self) -> TaskExamples[Any]:
+        """The rows as training has them."""
+        examples: TaskExamples[Any] = self.files.task.encode(self.rows, self.tokenizer, self.max_length)
+        return examples
+
+    @cached_property
+    def full_lengths(self) -> NDArray[np.integer[Any]]:
+        """Tokens of each row, or of each of its choices, before anything is cut off or goes through windows."""
+        match self.examples:
+            case LabelledTexts(encoded=encoded) | ChoiceExamples(encoded=encoded):
+                return encoded.full_lengths
+        lengths: NDArray[np.int64] = self.files.task.encode(self.rows, self.tokenizer, _ENDLESS).lengths
+        return lengths
+
+    @cached_property
+    def words(self) -> Counter[str]:
+        """What stands between blanks in all texts, and how often; a context that many ask about counts once."""
+        texts = dict.fromkeys(chain.from_iterable(map(self.files.task.shown, self.rows)))
+        return Counter(chain.from_iterable(map(str.split, texts)))
+
+    def lengths(self) -> Lengths:
+        """The histogram."""
+        found = self.full_lengths
+        bins = min(_BINS, int(found.max() - found.min()) + 1)
+        counts, edges = np.histogram(found, bins)
+        median, most = np.quantile(found, (0.5, 0.99), method="higher").tolist()
+        return Lengths(
+            tuple(np.ceil(edges).astype(int).tolist()), tuple(counts.tolist()), int(median), int(most), int(found.max())
+        )
+
+
+def cut_texts(reading: Reading) -> Iterator[Finding]:
+    """Rows that lose their end, and such as go through windows."""
+    cut, total = reading.examples.cut, len(reading.rows)
+    if count := int(cut.sum()):
+        most = reading.lengths().most
+        enough = min(most, reading.positions)
+        yield Finding(
+            by_share(count / total, warning=0.05),
+            "cut-texts",
+            f"train: {counted_of(count, total)} are longer than {reading.max_length} tokens and lose their end; "
+            f"99 of 100 have no more than {most}",
+            f"--max-length {enough} would keep more of them, for more time and memory"
+            if enough > reading.max_length
+            else f"the model reads no more: are the first {reading.max_length} tokens what tells the label?",
+            first(where(reading.rows, int(number)) for number in np.flatnonzero(cut)),
+        )
+    windowed = int((reading.full_lengths > reading.max_length).sum())
+    if windowed and not count:
+        yield Finding(
+            "note",
+            "windows",
+            f"train: {counted_of(windowed, len(reading.full_lengths))} are longer than {reading.max_length} tokens and "
+            "go through overlapping windows",
+            "nothing is lost; a larger --max-length shows the model more at once",
+        )
+
+
+def long_answers(reading: Reading) -> Iterator[Finding]:
+    """Answers that are longer than those that the model may give."""
+    task = reading.files.task
+    if not isinstance(task, Questions):
+        return
+    asked = [number for number, row in enumerate(reading.rows) if row.answers]
+    _, counts = reading.tokenizer.tokenize(reading.rows.items[number].answers[0].text for number in asked)
+    if count := int((counts > task.max_answer_length).sum()):
+        yield Finding(
+            by_share(count / len(asked), warning=0.01),
+            "long-answers",
+            f"train: {counted_of(count, len(asked))} have an answer of more than {task.max_answer_length} tokens",
+            f"the model will give none so long; the longest has {int(counts.max())} (--max-answer-length)",
+            first(where(reading.rows, asked[place]) for place in np.flatnonzero(counts > task.max_answer_length)),
+        )
+
+
+def unknown_tokens(reading: Reading) -> Iterator[Finding]:
+    """Characters that the vocabulary does not have, and words that it has only in shreds."""
+    tokenizer, words = reading.tokenizer, list(reading.words)
+    times = np.array([reading.words[word] for word in words])
+    ids, pieces = tokenizer.tokenize(words)
+    unknown = np.bincount(np.repeat(np.arange(len(words)), pieces)[ids == tokenizer.unk_id], minlength=len(words))
+    share = float((unknown * times).sum() / max((pieces * times).sum(), 1))
+    if share > 0:
+        worst = sorted(np.flatnonzero(unknown).tolist(), key=lambda place: -times[place])[:5]
+        fits = share < _UNKNOWN
+        yield Finding(
+            by_share(share, error=_UNKNOWN, warning=0.01),
+            "unknown-tokens",
+            f"train: {share:.2%} of the tokens are [UNK], such as {all_shown(words[place] for place in worst)}",
+            "they all look the same to the model"
+            + (": clean the texts of them, if they matter" if fits else ", whose vocabulary is of another language"),
+        )
+    latin = np.array([not has_chinese(word) for word in words], dtype=bool)
+    shreds = float((pieces * times)[latin].sum() / max(times[latin].sum(), 1))
+    if shreds > _SHREDDED:
+        yield Finding(
+            "warning",
+            "shredded-words",
+            f"train: a word between blanks is {shreds:.1f} tokens; 1.1 to 1.6 are usual",
+            "the vocabulary is of another language or field, or the text is no text: try another model",
+        )
+
+
+def casing(reading: Reading) -> Iterator[Finding]:
+    """Capitals in the texts that do not go with those of the vocabulary."""
+    tokenizer = reading.tokenizer
+    capitals, letters = _capitals(reading.words)
+    cased = sum(any(map(str.isupper, tokenizer.tokens[i])) for i in tokenizer.ordinary_ids) > _CASED * len(
+        tokenizer.ordinary_ids
+    )
+    share = capitals / max(letters, 1)
+    said: tuple[str, str] | None = None
+    if tokenizer.lowercase and cased:
+        said = "the vocabulary has capitals, and the tokenizer takes them off", "set do_lower_case in its config"
+    elif not tokenizer.lowercase and not cased and share > _NO_CAPITALS and letters >= _ENOUGH_LETTERS:
+        said = "the vocabulary has no capitals, and the tokenizer leaves them on", "set do_lower_case in its config"
+    elif (
+        not tokenizer.lowercase
+        and cased
+        and letters >= _ENOUGH_LETTERS
+        and not (_NO_CAPITALS <= share <= _ALL_CAPITALS)
+    ):
+        said = f"the model tells capitals apart, and {share:.1%} of the letters are capitals", "use an uncased model"
+    if said:
+        yield Finding("warning", "casing", f"train: {said[0]}", said[1])
+
+
+def lost_accents(reading: Reading) -> Iterator[Finding]:
+    """Accents that the tokenizer takes off."""
+    tokenizer = reading.tokenizer
+    if not (tokenizer.lowercase if tokenizer.strip_accents is None else tokenizer.strip_accents):
+        return
+    accented = {word: times for word, times in reading.words.items() if not word.isascii() and _has_accent(word)}
+    count, total = sum(accented.values()), reading.words.total()
+    if count > _MANY_ACCENTS * total:
+        commonest = sorted(accented, key=lambda word: -accented[word])[:5]
+        yield Finding(
+            "note",
+            "lost-accents",
+            f"train: {count} of {total} words lose an accent, such as {all_shown(commonest)}",
+            "where accents tell words apart, use a model that keeps them",
+        )
+
+
+def _capitals(words: Counter[str]) -> tuple[int, int]:
+    """Capital letters, and letters that have a capital form."""
+    characters: Counter[str] = Counter()
+    for word, times in words.items():
+        for sign in word:
+            characters[sign] += times
+    upper = sum(times for sign, times in characters.items() if sign.isupper())
+    return upper, upper + sum(times for sign, times in characters.items() if sign.islower())
+
+
+def _has_accent(word: str) -> bool:
+    return any(category(sign) == "Mn" for sign in normalize("NFD", word))

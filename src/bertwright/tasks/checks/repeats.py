@@ -1,0 +1,185 @@
+"""Checks for texts that occur more than once: in two files, in one, with different labels, or nearly the same.
+
+A text that is in the training file and in the one that measures is remembered, not understood, and the figure is too
+good. Knows nothing of tokens.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from bertwright.tasks.checks.files import FEW_WORDS, TRAIN, Key, LabelledFiles, context_of, key_of, where
+from bertwright.tasks.checks.finding import Finding, Severity, by_share, counted_of, first
+from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.kinds import AnyTask
+from bertwright.tasks.tagging import Sentence
+from bertwright.tasks.texts import texts_of
+from bertwright.text.corpus.document import Document
+from bertwright.text.corpus.duplicates import SHINGLE, near_keys_of_each
+from bertwright.text.tables.choices import ChoiceRow
+from bertwright.text.tables.questions import QuestionRow
+
+WRONG, WORTH_SAYING = 0.01, 0.002
+"""Shares of a held-out file that training has seen: from where on its figures are wrong, and from where on doubtful."""
+_MANY = 0.01  # share of rows that repeat others, or contradict them
+_MOST_COMPARED = 20_000  # rows of a file that are looked at for near repeats, evenly taken
+_LONG = 60  # words from which on shingles tell texts apart better than words
+
+
+def shared_texts(files: LabelledFiles) -> Iterator[Finding]:
+    """The same text in two files."""
+    for one, other in files.pairs:
+        seen = {key: number for number, key in reversed(list(enumerate(files.keys[one])))}
+        found = [(number, seen[key]) for number, key in enumerate(files.keys[other]) if key in seen]
+        if found:
+            rows, earlier = files.rows[other], files.rows[one]
+            yield Finding(
+                severity := _leak(len(found) / len(rows), one),
+                "shared-texts",
+                f"{other}: {counted_of(len(found), len(rows))} have a text that {one} has, too"
+                + _harm(severity, one, other),
+                f"take them out of one of the two files, best of {one}",
+                first(f"{where(rows, number)} = {where(earlier, before)}" for number, before in found),
+            )
+
+
+def shared_contexts(files: LabelledFiles) -> Iterator[Finding]:
+    """The same context, with other questions, in two files."""
+    for one, other in files.pairs:
+        first_of = _contexts(files.rows[one])
+        rows, texts = files.rows[other], set(files.keys[one])
+        found = [
+            (number, first_of[key])
+            for number, row in enumerate(rows)
+            if (key := key_of(context_of(row) or "")) in first_of and files.keys[other][number] not in texts
+        ]
+        if found:
+            yield Finding(
+                severity := _leak(len(found) / len(rows), one),
+                "shared-contexts",
+                f"{other}: {counted_of(len(found), len(rows))} ask about a context that {one} asks about, too"
+                + _harm(severity, one, other),
+                "keep all questions to one context in one file",
+                first(f"{where(rows, number)} = {where(files.rows[one], before)}" for number, before in found),
+            )
+
+
+def repeated_texts(files: LabelledFiles) -> Iterator[Finding]:
+    """The same text more than once in one file."""
+    for role, rows in files.rows.items():
+        firsts: dict[Key, int] = {}
+        found = [number for number, key in enumerate(files.keys[role]) if firsts.setdefault(key, number) != number]
+        if found:
+            alone = role == TRAIN and "validation" not in files.rows
+            harm = "; of such, some may be split off for validation" if alone else ""
+            yield Finding(
+                by_share(len(found) / len(rows), warning=_MANY),
+                "repeated-texts",
+                f"{role}: {counted_of(len(found), len(rows))} repeat a text of an earlier row{harm}",
+                "each counts again: keep one of each, unless that is meant",
+                first(where(rows, number) for number in found),
+            )
+
+
+def contradictions(files: LabelledFiles) -> Iterator[Finding]:
+    """The same text with different labels."""
+    firsts: dict[Key, tuple[frozenset[str], str]] = {}
+    found, total = list[str](), 0
+    for role, rows in files.rows.items():
+        total += len(rows)
+        for number, (row, key) in enumerate(zip(rows, files.keys[role], strict=True)):
+            said = _said_of(row, files.task)
+            before, place = firsts.setdefault(key, (said, where(rows, number)))
+            if before.isdisjoint(said):
+                found.append(f"{where(rows, number)} ≠ {place}")
+    if found:
+        yield Finding(
+            by_share(len(found) / total, warning=_MANY / 2),
+            "contradictions",
+            f"{counted_of(len(found), total)} have the text of an earlier row and another label",
+            "one of the two is wrong, or the label cannot be told from the text: correct them, or drop both",
+            first(found),
+        )
+
+
+def nearly_shared_texts(files: LabelledFiles) -> Iterator[Finding]:
+    """Texts of two files that are nearly the same, but not quite."""
+    near = {role: _near_keys(rows, files.keys[role]) for role, rows in files.rows.items()}
+    for one, other in files.pairs:
+        seen = {key: number for number, (_, keys) in near[one].items() for key in keys}
+        exact = {own for own, _ in near[one].values()}
+        rows, earlier = files.rows[other], files.rows[one]
+        found = [
+            (number, next(seen[key] for key in keys if key in seen))
+            for number, (own, keys) in near[other].items()
+            if own not in exact and any(key in seen for key in keys)
+        ]
+        if found:
+            steps = {role: _step(files.rows[role]) for role in (one, other)}
+            looked_at = "".join(f"; of {role} every {step}th was looked at" for role, step in steps.items() if step > 1)
+            yield Finding(
+                by_share(len(found) / len(near[other]), warning=WORTH_SAYING),
+                "nearly-shared-texts",
+                f"{other}: {counted_of(len(found), len(near[other]))} have nearly the text of one in {one}{looked_at}",
+                "look at them: if the one tells the answer to the other, keep both in one file",
+                first(f"{where(rows, number)} ~ {where(earlier, before)}" for number, before in found),
+            )
+
+
+def _leak(share: float, earlier: str) -> Severity:
+    """Between validation and test it is less bad: nothing was learned from either."""
+    return by_share(share, error=WRONG if earlier == TRAIN else 2.0, warning=WORTH_SAYING)
+
+
+def _harm(severity: Severity, earlier: str, later: str) -> str:
+    if severity == "note":
+        return ", too few to matter"
+    too_good = f": the {later} figures would be {'' if severity == 'error' else 'a little '}too good"
+    return too_good if earlier == TRAIN else ": the best model is chosen by them"
+
+
+def _contexts(rows: Rows[Any]) -> dict[Key, int]:
+    """The first row that asks about each context."""
+    found: dict[Key, int] = {}
+    for number, row in enumerate(rows):
+        if (context := context_of(row)) is not None:
+            found.setdefault(key_of(context), number)
+    return found
+
+
+def _said_of(row: Any, task: AnyTask) -> frozenset[str]:
+    """What is right for a row; of the answers to a question one is enough."""
+    if isinstance(row, QuestionRow):
+        return frozenset(answer.text for answer in row.answers or ()) or frozenset({""})
+    return frozenset({json.dumps(task.truth(row), sort_keys=True)})
+
+
+def _step(rows: Rows[Any]) -> int:
+    return -(-len(rows) // _MOST_COMPARED)
+
+
+def _near_keys(rows: Rows[Any], keys: list[Key]) -> dict[int, tuple[Key, frozenset[int]]]:
+    """An exact key and the keys of the MinHash bands of rows, by number; what stands there twice comes once."""
+    firsts: dict[Key, int] = {}
+    for number in range(0, len(rows), _step(rows)):
+        context = context_of(rows.items[number])
+        firsts.setdefault(keys[number] if context is None else key_of(context), number)
+    found: dict[int, tuple[Key, frozenset[int]]] = {}
+    texts = {number: _substance(rows.items[number]) for number in firsts.values()}
+    long = {number for number, parts in texts.items() if sum(part.count(" ") for part in parts) >= _LONG}
+    own = {number: key for key, number in firsts.items()}
+    for numbers, width in ((texts.keys() - long, 1), (long, SHINGLE)):
+        documents = (Document("", texts[number], sentences_known=False) for number in sorted(numbers))
+        for number, bands in zip(sorted(numbers), near_keys_of_each(documents, width), strict=True):
+            found[number] = own[number], frozenset(bands.tolist())
+    return dict(sorted(found.items()))
+
+
+def _substance(row: Any) -> tuple[str, ...]:
+    """What tells rows apart: their contexts where they have such, else their texts."""
+    match row:
+        case QuestionRow() | ChoiceRow():
+            return (row.context,)
+        case Sentence():
+            return (row.text,) if len(row.words) >= FEW_WORDS else ()
+    return texts_of(row)

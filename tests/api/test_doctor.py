@@ -1,0 +1,461 @@
+"""`doctor` finds what is planted in copies of real data, and nothing in clean ones; its output, its exit code."""
+
+import codecs
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small import QUICK, Finetune, rows, write_bert, write_csv
+
+import bertwright
+from bertwright.cli import main
+from bertwright.model.config import BertConfig
+from bertwright.model.folder import write_model_folder
+from bertwright.model.heads import SequenceClassifier
+from bertwright.settings import FinetuneSettings
+from bertwright.tasks.checks.files import LabelledFiles
+from bertwright.tasks.checks.finding import Finding
+from bertwright.tasks.checks.listed import all_findings
+from bertwright.tasks.checks.reading import Reading
+from bertwright.tasks.classification import Classification
+from bertwright.tasks.finetuning import Rows
+from bertwright.text.lines import Lines
+from bertwright.text.tables.conll import TAGS, WORDS, open_conll
+from bertwright.text.wordpiece import WordPiece
+
+Found = dict[str, dict[str, Any]]
+NEEDED = {"model": "tiny", "train": "train.tsv", "output_dir": "out"}
+
+
+# ---- planted in real data
+
+
+@dataclass
+class Copy:
+    """A small copy of a real data set: rows of cells by role, and the model that is to learn them."""
+
+    rows: dict[str, list[Any]]
+    model: str = "uncased"
+
+
+Plant = Callable[[Copy], None]
+
+
+def sst2(folder: Path) -> Copy:
+    """Text and label; nothing but the beginning of each file."""
+    sizes = {"train": 400, "validation": 120, "test": 150}
+    names = {"validation": "dev"}
+    copied = {}
+    for role, size in sizes.items():
+        lines = (folder / "sst2" / f"{names.get(role, role)}.tsv").read_text().splitlines()
+        copied[role] = [line.split("\t") for line in lines[:size]]
+    return Copy(copied)
+
+
+def in_two_files(copy: Copy) -> None:
+    copy.rows["test"][:10] = [[text.upper(), label] for text, label in copy.rows["train"][:10]]
+
+
+def in_validation_and_test(copy: Copy) -> None:
+    copy.rows["test"][:10] = copy.rows["validation"][:10]
+
+
+def with_another_word(copy: Copy) -> None:
+    long = [row for row in copy.rows["train"] if len(set(row[0].split())) > 18][:10]
+    copy.rows["test"][: len(long)] = [[text.replace(text.split()[9], "quite", 1), label] for text, label in long]
+
+
+def twice_in_one_file(copy: Copy) -> None:
+    copy.rows["train"][200:210] = copy.rows["train"][:10]
+
+
+def with_both_labels(copy: Copy) -> None:
+    copy.rows["train"][200:210] = [[text, str(1 - int(label))] for text, label in copy.rows["train"][:10]]
+
+
+def spelt_in_two_ways(copy: Copy) -> None:
+    for part in copy.rows.values():
+        part[:] = [[text, ("very bad", "good")[int(label)]] for text, label in part]
+    for place in range(40):
+        if copy.rows["train"][place][1] == "very bad":
+            copy.rows["train"][place][1] = "Very_Bad"
+
+
+def a_label_in_test_alone(copy: Copy) -> None:
+    copy.rows["test"][7][1] = "2"
+
+
+def a_label_in_train_alone(copy: Copy) -> None:
+    copy.rows["test"] = [row for row in copy.rows["test"] if row[1] == "1"]
+
+
+def a_rare_label(copy: Copy) -> None:
+    copy.rows["train"][11][1] = copy.rows["train"][97][1] = "2"
+
+
+def nearly_one_label(copy: Copy) -> None:
+    ones = [row for row in copy.rows["train"] if row[1] == "1"]
+    copy.rows["train"] = ones + [row for row in copy.rows["train"] if row[1] == "0"][:8]
+
+
+def hardly_a_text(copy: Copy) -> None:
+    copy.rows["train"][5][0] = copy.rows["train"][6][0] = "."
+
+
+def too_long(copy: Copy) -> None:
+    for place in range(0, 400, 10):
+        copy.rows["train"][place][0] = " ".join(row[0] for row in copy.rows["train"][place : place + 9])
+
+
+def of_another_script(copy: Copy) -> None:
+    for part in copy.rows.values():
+        part[:] = [[re.sub("[a-z]", lambda found: chr(0x13A0 + ord(found[0])), text), label] for text, label in part]
+
+
+def of_a_few_unknown_signs(copy: Copy) -> None:
+    for row in copy.rows["train"][::5]:
+        row[0] += " 🤦 🤦 🤦"
+
+
+def in_another_language(copy: Copy) -> None:
+    for part in copy.rows.values():
+        part[:] = [[codecs.encode(text, "rot13"), label] for text, label in part]
+
+
+def lower_case_for_a_cased_model(copy: Copy) -> None:
+    copy.model = "cased"
+
+
+def capitals_for_lower_case_tokens(copy: Copy) -> None:
+    copy.model = "uncased-with-capitals"
+    for part in copy.rows.values():
+        part[:] = [[text.title(), label] for text, label in part]
+
+
+def with_accents(copy: Copy) -> None:
+    for part in copy.rows.values():
+        part[:] = [[text.replace("e", "é"), label] for text, label in part]
+
+
+PLANTED: list[tuple[Plant, str, str]] = [
+    (in_two_files, "shared-texts", "error"),
+    (in_validation_and_test, "shared-texts", "warning"),
+    (with_another_word, "nearly-shared-texts", "warning"),
+    (twice_in_one_file, "repeated-texts", "warning"),
+    (with_both_labels, "contradictions", "warning"),
+    (spelt_in_two_ways, "look-alike-labels", "error"),
+    (a_label_in_test_alone, "unseen-labels", "error"),
+    (a_label_in_train_alone, "missing-labels", "warning"),
+    (a_rare_label, "rare-labels", "warning"),
+    (nearly_one_label, "one-sided-labels", "warning"),
+    (hardly_a_text, "tiny-texts", "warning"),
+    (too_long, "cut-texts", "warning"),
+    (of_another_script, "unknown-tokens", "error"),
+    (of_a_few_unknown_signs, "unknown-tokens", "warning"),
+    (in_another_language, "shredded-words", "warning"),
+    (lower_case_for_a_cased_model, "casing", "warning"),
+    (capitals_for_lower_case_tokens, "casing", "warning"),
+    (with_accents, "lost-accents", "note"),
+]
+
+
+@pytest.fixture(scope="module")
+def models(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small models with the vocabularies of the published ones."""
+    folder = tmp_path_factory.mktemp("models")
+    for name, vocabulary in (("uncased", "uncased"), ("cased", "cased"), ("uncased-with-capitals", "uncased")):
+        tokens = (data_dir / "vocab" / f"bert-base-{vocabulary}-vocab.txt").read_text().split("\n")[:-1]
+        config = BertConfig(
+            vocab_size=len(tokens),
+            hidden_size=12,
+            num_hidden_layers=3,
+            num_attention_heads=2,
+            intermediate_size=17,
+            labels=("any",),
+        )
+        tokenizer = WordPiece.from_tokens(tokens, lowercase=name == "uncased")
+        write_model_folder(folder / name, SequenceClassifier(config), config, tokenizer)
+    return folder
+
+
+@pytest.fixture
+def examine(models: Path, tmp_path: Path) -> Callable[[Copy], list[Finding]]:
+    """Writes a copy, and gives what all checks find in it; without the verb, which times a training besides."""
+
+    def examine(copy: Copy) -> list[Finding]:
+        paths = write(copy, tmp_path)
+        settings = FinetuneSettings.create({**NEEDED, "columns": ["text", "label"]})
+        tables = {role: Classification.table(path, settings, labelled=True) for role, path in paths.items()}
+        rows = {role: Rows(paths[role], list(table.read())) for role, table in tables.items()}
+        files = LabelledFiles(Classification.learn(rows["train"], settings), rows)
+        return all_findings(Reading(files, tokenizer(models / copy.model), 128, 512))
+
+    return examine
+
+
+@cache
+def tokenizer(folder: Path) -> WordPiece:
+    return WordPiece.from_folder(folder)
+
+
+def write(copy: Copy, folder: Path) -> dict[str, Path]:
+    paths = {role: folder / f"{role}.tsv" for role in copy.rows}
+    for role, part in copy.rows.items():
+        paths[role].write_text("".join("\t".join(cells) + "\n" for cells in part), encoding="utf-8")
+    return paths
+
+
+def bad(found: list[Finding]) -> list[str]:
+    return [finding.check for finding in found if finding.severity != "note"]
+
+
+@pytest.mark.data
+def test_nothing_is_found_in_clean_data(data_dir: Path, examine: Callable[[Copy], list[Finding]]) -> None:
+    assert bad(examine(sst2(data_dir))) == []
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted[0].__name__)
+def test_each_planted_fault_is_found(
+    planted: tuple[Plant, str, str], data_dir: Path, tmp_path: Path, examine: Callable[[Copy], list[Finding]]
+) -> None:
+    plant, check, severity = planted
+    copy = sst2(data_dir)
+    plant(copy)
+    all_found = examine(copy)
+    (found,) = [found for found in all_found if found.check == check]
+    assert found.severity == severity
+    assert found.advice
+    assert all(row.startswith((f"{tmp_path}/t", f"{tmp_path}/v")) for row in found.rows)
+    by_it = {"unknown-tokens", "repeated-texts", "nearly-shared-texts", "missing-labels"}
+    assert set(bad(all_found)) - {check} <= by_it, "one fault, not many complaints"
+
+
+@pytest.mark.data
+def test_the_verb_on_real_data(
+    data_dir: Path, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = sst2(data_dir)
+    words = ["doctor", "--model", str(models / "uncased"), "--columns", "text", "label", "--quiet", "--json"]
+    for role, path in write(copy, tmp_path).items():
+        words += [f"--{role}", str(path)]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["findings"] == []
+    copy.rows["test"][41:44] = copy.rows["train"][7:10]
+    write(copy, tmp_path)
+    assert main(words) == 1
+    (found,) = json.loads(capsys.readouterr().out)["findings"]
+    assert found["text"] == (
+        "test: 3 of 150 rows (2.0%) have a text that train has, too: the test figures would be too good"
+    )
+    assert found["rows"] == [f"{tmp_path}/test.tsv:{n + 42} = {tmp_path}/train.tsv:{n + 8}" for n in range(3)]
+
+
+# ---- other tasks
+
+
+def tagged(path: Path, sentences: list[tuple[list[str], list[str]]]) -> Path:
+    blocks = ("".join(f"{word} {tag}\n" for word, tag in zip(*both, strict=True)) for both in sentences)
+    path.write_text("\n".join(blocks))
+    return path
+
+
+@pytest.mark.data
+def test_impossible_tags(data_dir: Path, models: Path, tmp_path: Path) -> None:
+    real = data_dir / "conll2003" / "eng.testb"
+    file = open_conll(real, Lines(real), word_column=None, tag_column=None, needs_tags=True)
+    sentences = [record.values for record in islice(file.records((WORDS, TAGS)), 300)]
+    clean = doctor(models, train=tagged(tmp_path / "clean.conll", sentences))
+    assert "impossible-tags" not in clean
+    for _, tags in [sentence for sentence in sentences if len(sentence[1]) > 1 and sentence[1][-2] == "O"][:60]:
+        tags[-1] = "B-PER"  # IOB1 has it behind another I-PER alone
+    found = doctor(models, train=tagged(tmp_path / "planted.conll", sentences))["impossible-tags"]
+    assert found["severity"] == "error"
+    assert found["text"].startswith("train: 60 of 300 rows (20.0%) have tags that cannot stand where they do")
+    assert all(re.fullmatch(rf"{tmp_path / 'planted.conll'}:\d+", row) for row in found["rows"])
+
+
+@pytest.mark.data
+def test_contexts_in_two_files_and_long_answers(data_dir: Path, models: Path, tmp_path: Path) -> None:
+    articles = json.loads((data_dir / "squad" / "xquad.en.json").read_text())["data"]
+    for article in articles:
+        del article["paragraphs"][3:]
+    (tmp_path / "train.json").write_text(json.dumps({"data": articles[:8]}))
+    (tmp_path / "clean.json").write_text(json.dumps({"data": articles[8:12]}))
+    files = {"train": tmp_path / "train.json", "validation": tmp_path / "clean.json"}
+    assert "shared-contexts" not in doctor(models, **files)
+    paragraphs = articles[8]["paragraphs"]
+    moved = {**paragraphs[0], "qas": paragraphs[0]["qas"][:2]}
+    paragraphs[0]["qas"] = paragraphs[0]["qas"][2:]
+    moved["qas"][0]["answers"] = [{"text": moved["context"][:300], "answer_start": 0}]
+    articles[0]["paragraphs"].append(moved)
+    (tmp_path / "train.json").write_text(json.dumps({"data": articles[:8]}))
+    (tmp_path / "clean.json").write_text(json.dumps({"data": articles[8:12]}))
+    found = doctor(models, **files)
+    assert found["shared-contexts"]["severity"] == "error"
+    assert repr(paragraphs[0]["qas"][0]["id"]) in found["shared-contexts"]["rows"][0]
+    assert found["long-answers"]["rows"] == [f"{tmp_path / 'train.json'}:1 {moved['qas'][0]['id']!r}"]
+
+
+@pytest.mark.data
+def test_choices(data_dir: Path, models: Path, tmp_path: Path) -> None:
+    dialogues = json.loads((data_dir / "dream" / "dev.json").read_text())[:40]
+    train = tmp_path / "train.json"
+    train.write_text(json.dumps(dialogues))
+    assert not {"answers-in-one-place", "equal-choices"} & doctor(models, train=train).keys()
+    for _, questions, _ in dialogues:
+        for asked in questions:
+            asked["choice"].sort(key=lambda text, asked=asked: text != asked["answer"])
+    dialogues[3][1][0]["choice"][2] = dialogues[3][1][0]["choice"][1]
+    train.write_text(json.dumps(dialogues))
+    found = doctor(models, train=train)
+    assert "the right choice is number 1" in found["answers-in-one-place"]["text"]
+    assert len(found["equal-choices"]["rows"]) == 1
+
+
+@pytest.mark.data
+def test_numbers(data_dir: Path, models: Path, tmp_path: Path) -> None:
+    lines = (data_dir / "stsb" / "dev.tsv").read_text().splitlines()[:300]
+    flags = {"text_column": "sentence1", "text_pair_column": "sentence2"}
+    files = {"train": tmp_path / "train.tsv", "validation": tmp_path / "dev.tsv"}
+    files["train"].write_text("\n".join(lines[:200]))
+    files["validation"].write_text("\n".join([lines[0], *lines[200:]]))
+    assert not {"far-numbers", "equal-numbers"} & doctor(models, **files, **flags).keys()
+    planted = [*lines[:50], lines[50].rpartition("\t")[0] + "\t480.5", *lines[51:200]]
+    files["train"].write_text("\n".join(planted))
+    files["validation"].write_text("\n".join([lines[0], *(line.rpartition("\t")[0] + "\t3.0" for line in lines[200:])]))
+    found = doctor(models, **files, **flags)
+    assert found["far-numbers"]["rows"] == [f"{files['train']}:51"]
+    assert found["equal-numbers"]["severity"] == "error"
+
+
+def doctor(models: Path, **given: Any) -> Found:
+    """The findings by the names of their checks."""
+    diagnosis = bertwright.doctor(model=str(models / "uncased"), device="cpu", quiet=True, **given)
+    return {finding.check: finding.to_dict() for finding in diagnosis.findings}
+
+
+# ---- what it says, and how
+
+
+@pytest.fixture
+def small(inputs: Path) -> list[str]:
+    files = {"train": "train.csv", "validation": "dev.csv", "test": "test.csv"}
+    return [
+        "doctor", "--model", str(inputs / "model"), "--max-length", "16", "--device", "cpu",
+        *(part for role, name in files.items() for part in (f"--{role}", str(inputs / name))),
+    ]  # fmt: skip
+
+
+def test_the_report_is_on_standard_output_and_ends_with_a_count(
+    small: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(small) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("task: classification\n")
+    assert "train: 61 texts (" in out
+    assert "tokens of a row, from " in out
+    assert "training, estimated from a few timed steps on CPU with " in out
+    assert "\x1b" not in out
+    assert "timing a few steps\n" in err
+    assert re.fullmatch(r"nothing found|\d+ (errors?|warnings?|notes?)(, .*)?", out.splitlines()[-1])
+
+
+def test_the_json_has_everything(small: list[str], inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*small, "--json", "--epochs", "2", "--batch-size", "8"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said.keys() == {"task", "files", "findings", "lengths", "estimate", "exit_code"}
+    assert said["files"].keys() == {"train", "validation", "test"}
+    assert said["files"]["test"]["path"] == str(inputs / "test.csv")
+    assert (said["files"]["test"]["read"], said["files"]["test"]["kept"]) == (31, 31)
+    assert sum(said["lengths"]["counts"]) == 61
+    assert len(said["lengths"]["edges"]) == len(said["lengths"]["counts"]) + 1
+    assert said["estimate"]["steps"] == 2 * 8
+    for found in said["findings"]:
+        assert found.keys() == {"severity", "check", "text", "advice", "rows"}
+
+
+def test_the_function_returns_what_the_command_prints(
+    small: list[str], inputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([*small, "--json"])
+    said = json.loads(capsys.readouterr().out)
+    files = {"train": inputs / "train.csv", "validation": inputs / "dev.csv", "test": inputs / "test.csv"}
+    found = bertwright.doctor(model=str(inputs / "model"), max_length=16, device="cpu", **files)
+    assert [finding.to_dict() for finding in found.findings] == said["findings"]
+    assert found.exit_code == said["exit_code"]
+
+
+def test_it_writes_nothing(small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    state = torch.get_rng_state()
+    main([*small, "--output-dir", "out"])
+    assert list(tmp_path.iterdir()) == []
+    assert torch.equal(torch.get_rng_state(), state), "nor does it draw from the caller's random numbers"
+
+
+def test_the_same_file_twice_is_an_error(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    same = str(inputs / "train.csv")
+    words = ["doctor", "--model", str(inputs / "model"), "--train", same, "--test", same, "--max-length", "16"]
+    assert main(words) == 1
+    assert " error  test: 61 of 61 rows (100.0%) have a text that train has, too" in capsys.readouterr().out
+
+
+def test_what_cannot_be_read_is_one_line(inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text("text,label\ncat,1\ndog,2\nhen\n")
+    words = ["doctor", "--model", str(inputs / "model"), "--train", str(bad), "--max-length", "16", "--quiet"]
+    assert main(words) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert f"{bad}:4: " in err
+    assert main([*words, "--skip-bad-rows"]) == 0
+    assert "bad.csv: 1 of 3 rows cannot be used" in capsys.readouterr().out
+
+
+def test_hostile_texts_do_not_drive_the_terminal(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "\x1b]0;gone\x07\x9b31m\u202e"
+    made = [{"text": f"{word} {evil} {place}", "label": f"[red]{evil}{place % 2}"} for place in range(20)
+            for word in ("cat", "dog")]  # fmt: skip
+    made += [{"text": f"x{place}", "label": f"[RED]{evil}1"} for place in range(4)]
+    train = write_csv(tmp_path / f"a{evil}.csv", made)
+    words = ["doctor", "--model", str(inputs / "model"), "--train", str(train), "--max-length", "16"]
+    for flags in ([], ["--json"]):
+        assert main([*words, *flags]) == 1
+        out, err = capsys.readouterr()
+        assert all(sign.isprintable() or sign == "\n" for sign in out + err)
+        assert "[red]" in out, "no markup is read out of a label"
+        assert "look-alike-labels" in out or "differ in case" in out
+
+
+# ---- in front of every fine-tuning
+
+
+def test_finetune_warns_of_the_worst_and_goes_on(
+    finetune: Finetune, inputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finetune(test=inputs / "train.csv")
+    warned = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: test: ")]
+    assert warned[0].startswith("warning: test: 61 of 61 rows (100.0%) have a text that train has, too: ")
+    assert f"({inputs / 'train.csv'}:2 = {inputs / 'train.csv'}:2, " in warned[0]
+
+
+def test_finetune_is_silent_on_clean_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = {" ".join(sorted(row["text"].split())): row for row in rows(200) if len(row["text"].split()) > 5}
+    clean = list(made.values())
+    files = {"train": clean[:60], "validation": clean[60:80], "test": clean[80:100]}
+    paths = {role: write_csv(tmp_path / f"{role}.csv", part) for role, part in files.items()}
+    write_bert(tmp_path / "model")
+    bertwright.finetune(model=str(tmp_path / "model"), output_dir=tmp_path / "out", **paths, **QUICK)
+    err = capsys.readouterr().err
+    assert [line for line in err.splitlines() if line.startswith("warning: ") and " rows (" in line] == []

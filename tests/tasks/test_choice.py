@@ -67,10 +67,10 @@ def test_the_loss_is_that_of_each_question_by_itself():
     alone = []
     for row in range(3):
         batch = examples.batch(np.array([row]))
-        alone.append(float(functional.cross_entropy(made(batch.tokens)[None], batch.answers)))
+        alone.append(functional.cross_entropy(made(batch.tokens)[None], batch.answers).item())
     for pieces in ([[0, 1, 2]], [[1], [2, 0]]):
         batches = [examples.batch(np.array(rows)) for rows in pieces]
-        total = sum(float(task.losses(made, batch)["loss"]) for batch in batches)
+        total = sum(task.losses(made, batch)["loss"].item() for batch in batches)
         assert total == pytest.approx(sum(alone), rel=1e-5)
         assert sum(task.counts(batch)["loss"] for batch in batches) == 3
     with torch.inference_mode():

@@ -45,10 +45,10 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> transformers.PreTrainedTok
 
 @settings(max_examples=40)
 @given(
-    st.lists(st.sampled_from(["who", "wrote", "it", "?"]), min_size=1, max_size=5),
-    st.lists(st.sampled_from(["annas", "book", "Paris", "in.", "unknown"]), min_size=1, max_size=40),
-    st.integers(12, 30),
-    st.data(),
+    question=st.lists(st.sampled_from(["who", "wrote", "it", "?"]), min_size=1, max_size=4),
+    words=st.lists(st.sampled_from(["annas", "book", "Paris", "in.", "unknown"]), min_size=1, max_size=40),
+    max_length=st.integers(12, 30),
+    data=st.data(),
 )
 def test_windows_and_targets_are_those_of_transformers(
     question: list[str],

@@ -1,4 +1,4 @@
-"""Our heads and losses are those of transformers' classes: losses, gradients, logits, folders both ways, task by task."""
+"""Our heads and losses are those of transformers' classes, task by task: losses, gradients, logits, folders."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

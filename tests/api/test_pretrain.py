@@ -271,3 +271,14 @@ def test_other_shards_than_before(pretrain: Pretrain, shards: Path, tmp_path: Pa
 def test_epochs_are_passes_over_the_corpus(pretrain: Pretrain, tmp_path: Path):
     pretrain(max_steps=None, epochs=2, max_length=50, batch_size=16)
     assert log(tmp_path / "out")[-1]["epoch"] == pytest.approx(2, rel=0.1)
+
+
+def test_dropout_is_an_affair_of_the_training_alone(pretrain: Pretrain, tmp_path: Path) -> None:
+    """Else who fine-tunes a model that was pre-trained without any would train without, and not know it."""
+    losses = []
+    for dropout in (0.0, 0.5):
+        pretrain(dropout=dropout, overwrite=True)
+        losses.append([line["loss"] for line in log(tmp_path / "out") if "split" not in line])
+        config = json.loads((tmp_path / "out" / "config.json").read_text())
+        assert (config["hidden_dropout_prob"], config["attention_probs_dropout_prob"]) == (0.1, 0.1)
+    assert losses[0] != losses[1]

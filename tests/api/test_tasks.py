@@ -182,6 +182,7 @@ def test_a_metric_of_another_task_is_refused(inputs: Path, tmp_path: Path):
             train=regression(tmp_path, 0),
             output_dir=tmp_path / "out",
             best_metric="accuracy",
+            **QUICK,
         )
 
 

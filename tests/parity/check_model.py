@@ -127,15 +127,16 @@ def gradients(model: torch.nn.Module, loss: Tensor) -> dict[str, Tensor]:
     return {name: parameter.grad.to_dense() for name, parameter in model.named_parameters()}
 
 
-def largest_difference(mine: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
+def largest_difference(mine: dict[str, Tensor], theirs: dict[str, Tensor], *idle: str) -> float:
     """Of a parameter's gradient, relative to its length.
 
     A key's bias moves all scores of a query alike, so its gradient is 0 but for rounding, which is measured by a
-    hundredth of the whole gradient.
+    hundredth of the whole gradient; and so are those whose names end in `idle`.
     """
     assert mine.keys() == theirs.keys()
     whole = torch.cat([grad.flatten() for grad in theirs.values()]).norm()
-    lengths = {name: 0.01 * whole if name.endswith("key.bias") else grad.norm() for name, grad in theirs.items()}
+    shifts = ("key.bias", *idle)
+    lengths = {name: 0.01 * whole if name.endswith(shifts) else grad.norm() for name, grad in theirs.items()}
     return max(float((mine[name] - grad).norm() / lengths[name]) for name, grad in theirs.items())
 
 

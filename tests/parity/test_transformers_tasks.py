@@ -1,4 +1,4 @@
-"""Our heads and losses are those of transformers' classes: losses, gradients, logits, folders both ways, task by task."""
+"""Our heads and losses are those of transformers' classes, task by task: losses, gradients, logits, folders."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -192,7 +192,8 @@ def test_losses_gradients_and_logits(name: str, tmp_path: Path):
         return
     loss = peer.task.losses(ours, batch)["loss"] / peer.task.counts(batch)["loss"]
     assert loss.item() == pytest.approx(output.loss.item(), abs=LOGITS)
-    assert largest_difference(gradients(ours, loss), gradients(theirs, output.loss)) < GRADIENTS
+    idle = ["classifier.bias"] if name == "choice" else []  # it moves all rivals alike
+    assert largest_difference(gradients(ours, loss), gradients(theirs, output.loss), *idle) < GRADIENTS
 
 
 def test_the_loss_of_answers_where_only_what_is_read_may_compete(tmp_path: Path):
@@ -210,8 +211,10 @@ def test_the_loss_of_answers_where_only_what_is_read_may_compete(tmp_path: Path)
         for edge, logits in (("start", output.start_logits), ("end", output.end_logits))
     ]
     loss = peer.task.losses(ours, batch)["loss"] / peer.task.counts(batch)["loss"]
-    assert loss.item() == pytest.approx(float(sum(losses)) / 2, abs=LOGITS)
-    assert largest_difference(gradients(ours, loss), gradients(theirs, sum(losses) / 2)) < GRADIENTS
+    mean = (losses[0] + losses[1]) / 2
+    assert loss.item() == pytest.approx(mean.item(), abs=LOGITS)
+    idle = ("qa_outputs.bias", "layer.1.output.LayerNorm.bias")  # they move all rivals alike
+    assert largest_difference(gradients(ours, loss), gradients(theirs, mean), *idle) < GRADIENTS
 
 
 @pytest.mark.parametrize("name", PEERS)

@@ -92,20 +92,22 @@ class StartingPoint:
         return {"path": str(self.folder.path), "sha256": " ".join(digits[:16] for digits in hashes)}
 
     def headed(self, task: AnyTask, *, dropout: float | None, seed: int) -> Made:
-        """The model to train for a task."""
-        config = _with_dropout(task.configure(replace(self.config, labels=(), task={})), dropout)
+        """The model to train for a task; `dropout` is for this training alone, and not in the config that comes out."""
+        config = task.configure(replace(self.config, labels=(), task={}))
         torch.manual_seed(seed)
-        model = _initialised(task.head(config), config)
+        model = _initialised(task.head(_with_dropout(config, dropout)), config)
         return Made(model, config, None if self.folder is None else self._load(model, config))
 
     def pretrainer(
         self, *, pairs: bool, dropout: float | None, seed: int
     ) -> tuple[PreTraining, BertConfig, str | None]:
-        """The model with the heads of pre-training, its config, and one line on what is new or not used."""
+        """The model with the heads of pre-training, its config, and one line on what is new or not used.
+
+        `dropout` is for this training alone: who fine-tunes the model that comes out wants BERT's own again.
+        """
         config = replace(self.config, labels=(), problem_type=None)
-        config = _with_dropout(config, dropout)
         torch.manual_seed(seed)
-        model = _initialised(PreTraining(config, pairs=pairs), config)
+        model = _initialised(PreTraining(_with_dropout(config, dropout), pairs=pairs), config)
         return model, config, None if self.folder is None else self.folder.load_into(model).describe()
 
     def _load(self, model: Headed, config: BertConfig) -> str | None:

@@ -55,7 +55,7 @@ class LearningSettings(Settings):
     max_grad_norm: Annotated[float, Field(ge=0.0)] = 1.0
     """Longest gradient (global L2 norm); longer ones are scaled down. 0 switches clipping off."""
     dropout: Fraction | None = None
-    """Dropout everywhere, instead of what the model's config says."""
+    """Dropout everywhere in this training, instead of what the model's config says."""
     seed: Seed = 0
     """Decides everything that is drawn: splits, orders, masks, new weights and dropout."""
 

@@ -65,12 +65,13 @@ def read_only(folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def fails(inputs: Path, capsys: pytest.CaptureFixture[str]) -> Fails:
-    """Run the command, which has to fail; returns the one line that it says."""
+    """Run the command, which has to fail; returns the one line that says why, after what there is to say of the data."""
 
     def said(output: Path) -> str:
         capsys.readouterr()  # of what came before
         assert small_run.exit_code(inputs, output, save_steps=2) == 1
-        (line,) = capsys.readouterr().err.splitlines()
+        *warnings, line = capsys.readouterr().err.splitlines()
+        assert all(each.startswith("warning: ") for each in warnings)
         return line
 
     return said

@@ -65,7 +65,7 @@ def read_only(folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def fails(inputs: Path, capsys: pytest.CaptureFixture[str]) -> Fails:
-    """Run the command, which has to fail; returns the one line that says why, after what there is to say of the data."""
+    """Run the command, which has to fail; returns the line that says why, after those on the data."""
 
     def said(output: Path) -> str:
         capsys.readouterr()  # of what came before

@@ -5,7 +5,7 @@ Labels are names here; their order in the logits is that of `labels`. Knows no o
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -29,6 +29,7 @@ from bertwright.tasks.task import Batch, Outputs
 from bertwright.tasks.texts import (
     LabelledBatch,
     LabelledTexts,
+    TextAnswer,
     check_known,
     encode_texts,
     label_order,
@@ -47,31 +48,20 @@ TEMPERATURE = "temperature"
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(TextAnswer):
     """The answer for one text.
 
     Attributes:
-        text: As it was given.
-        text_pair: The second text of a pair.
         label: Name of the likeliest label.
         score: Its probability, calibrated if the model is.
         scores: Probability of each label by name.
         truncated: Whether the text was longer than the model reads, so that its end did not count.
     """
 
-    text: str
-    text_pair: str | None
     label: str
     score: float
     scores: dict[str, float]
     truncated: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON values; `text_pair` only for pairs."""
-        values = asdict(self)
-        if self.text_pair is None:
-            del values["text_pair"]
-        return values
 
 
 class Classification:

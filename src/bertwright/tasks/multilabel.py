@@ -5,7 +5,7 @@ model folder then carries. Knows no optimizer and no command line.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -28,6 +28,7 @@ from bertwright.tasks.task import Batch, Outputs
 from bertwright.tasks.texts import (
     LabelledBatch,
     LabelledTexts,
+    TextAnswer,
     check_known,
     encode_texts,
     label_order,
@@ -47,29 +48,18 @@ _ENOUGH = 10  # texts of the validation set that must have a label before it get
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class Labelled(TextAnswer):
     """The answer for one text.
 
     Attributes:
-        text: As it was given.
-        text_pair: The second text of a pair.
         labels: Names of the labels that reach their thresholds, the likeliest first.
         scores: Probability of each label by name.
         truncated: Whether the text was longer than the model reads, so that its end did not count.
     """
 
-    text: str
-    text_pair: str | None
     labels: Names
     scores: dict[str, float]
     truncated: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON values; `text_pair` only for pairs."""
-        values = asdict(self)
-        if self.text_pair is None:
-            del values["text_pair"]
-        return values
 
 
 class MultiLabel:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -22,6 +22,7 @@ from bertwright.tasks.task import Batch, Outputs
 from bertwright.tasks.texts import (
     LabelledBatch,
     LabelledTexts,
+    TextAnswer,
     encode_texts,
     logits,
     no_groups,
@@ -38,27 +39,16 @@ SCORE = "score"
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(TextAnswer):
     """The answer for one text.
 
     Attributes:
-        text: As it was given.
-        text_pair: The second text of a pair.
         score: The number.
         truncated: Whether the text was longer than the model reads, so that its end did not count.
     """
 
-    text: str
-    text_pair: str | None
     score: float
     truncated: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON values; `text_pair` only for pairs."""
-        values = asdict(self)
-        if self.text_pair is None:
-            del values["text_pair"]
-        return values
 
 
 class Regression:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -81,6 +81,26 @@ class LabelledTexts:
     def where(self, rows: NDArray[np.integer[Any]]) -> str:
         """File and lines of these texts."""
         return f"{self.path}: lines " + ", ".join(map(str, sorted(self.lines[rows].tolist())))
+
+
+@dataclass(frozen=True, slots=True)
+class TextAnswer:
+    """What every answer to a text has.
+
+    Attributes:
+        text: As it was given.
+        text_pair: The second text of a pair.
+    """
+
+    text: str
+    text_pair: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values; `text_pair` only for pairs."""
+        values = asdict(self)
+        if self.text_pair is None:
+            del values["text_pair"]
+        return values
 
 
 def encode_texts(

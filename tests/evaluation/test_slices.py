@@ -51,7 +51,7 @@ def test_the_worst_rows_come_from_all_pieces_and_are_sorted():
     task, worst = Classification(("no", "yes")), Worst()
     losses = np.random.default_rng(0).permutation(57) / 10
     losses[3] = losses[50]  # equal ones keep their order
-    rows = [Row("x" * 600, None, "no", line) for line in range(2, 59)]
+    rows = [Row("x" * 6000, None, "no", line) for line in range(2, 59)]
     answers = [Prediction(row.text, None, "yes", 0.9, {"no": 0.1, "yes": 0.9}, False) for row in rows]
     for start in range(0, 57, 25):
         stop = start + 25
@@ -62,7 +62,7 @@ def test_the_worst_rows_come_from_all_pieces_and_are_sorted():
     assert listed[0] == {
         "line": order[0] + 2,
         "loss": losses[order[0]],
-        "texts": ["x" * 499 + "…"],
+        "texts": ["x" * 4999 + "…"],
         "true_label": "no",
         "predicted": {"label": "yes", "score": 0.9},
     }

@@ -6,11 +6,13 @@ from typing import Any
 
 from bertwright.api.common import say_counts, settled, show, told, warn, warn_of_cuts
 from bertwright.api.measuring import Measured, measure_file
+from bertwright.api.run_folder import file_origin
+from bertwright.api.training_run import environment
 from bertwright.errors import ModelFolderError, UsageError
 from bertwright.evaluation.comparison import Difference, compare
 from bertwright.evaluation.text_report import comparison_report, text_report
 from bertwright.evaluation.uncertainty import DRAWS
-from bertwright.files import make_folder, write_json
+from bertwright.files import make_folder, write_file, write_json
 from bertwright.serving.loading import load
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import EvaluateSettings
@@ -47,7 +49,8 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
     if rival is not None:
         measured = replace(measured, against=_against(settings, measured, rival, quarantine))
     if folder is not None:
-        write_json(folder / "metrics.json", _written(settings, measured))
+        write_json(folder / "metrics.json", _written(settings, measured, predictor.task.name))
+        _write_origin(settings, predictor, folder)
     show(text_report(measured.metrics, measured.details, measured.intervals))
     if measured.against is not None:
         show("\n" + comparison_report(str(settings.against), measured.against))
@@ -97,13 +100,16 @@ def _check_comparable(name: str, one: Predictor, other: Predictor) -> None:
         raise UsageError(f"--against {name} has the labels {has}, and --model has {wanted}: they cannot be compared")
 
 
-def _written(settings: EvaluateSettings, measured: Measured) -> dict[str, Any]:
+def _write_origin(settings: EvaluateSettings, predictor: Predictor, folder: Path) -> None:
+    """How the figures came about: settings, hash of the file, versions and device."""
+    write_file(folder / "settings.yaml", settings.to_yaml())
+    write_json(folder / "data.json", {"test": file_origin(settings.test)})
+    write_json(folder / "environment.json", environment(predictor.compute))
+
+
+def _written(settings: EvaluateSettings, measured: Measured, task: str) -> dict[str, Any]:
     """What metrics.json holds."""
-    written: dict[str, Any] = {
-        "test": measured.metrics,
-        "intervals": {"test": measured.intervals},
-        "details": {"test": measured.details},
-    }
+    written: dict[str, Any] = {"task": task, **measured.to_dict("test")}
     if measured.against is not None:
         differences = {name: difference.to_dict() for name, difference in measured.against.items()}
         written["against"] = {"model": settings.against, "differences": differences}

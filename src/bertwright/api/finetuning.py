@@ -9,14 +9,13 @@ from bertwright.api.explaining import explain_finetuning
 from bertwright.api.measuring import Measured, measure_file
 from bertwright.api.run_folder import RunFolder, file_origin
 from bertwright.api.starting_point import Made, StartingPoint
-from bertwright.api.training_run import Trained, certify, finished_before, follow, say_metrics
+from bertwright.api.training_run import Trained, certify, environment, finished_before, follow, say_metrics
 from bertwright.api.training_sets import TrainingSets, check_files, check_metric, given_files, quarantine_file
 from bertwright.batches.loader import Loader
 from bertwright.batches.order import BatchOrder
 from bertwright.errors import UsageError
 from bertwright.evaluation.card import model_card
 from bertwright.evaluation.inference import all_outputs, measure
-from bertwright.evaluation.uncertainty import Interval
 from bertwright.files import lock_folder, write_file, write_json
 from bertwright.model.config import BertConfig
 from bertwright.model.folder import ModelFolder, write_model_folder
@@ -167,18 +166,16 @@ class _Finetuning:
         tokenizer = start.tokenizer.with_max_length(settings.max_length)
         write_model_folder(output, made.model, config, tokenizer, weights_format=settings.weights_format)
         metrics = {"validation": validation}
-        details: dict[str, Any] = {}
-        intervals: dict[str, dict[str, Interval]] = {}
+        tested: dict[str, Any] = {"intervals": {}, "details": {}}
         if settings.test is not None:
             measured = self._test(output)
-            metrics["test"], details["test"] = measured.metrics, measured.details
-            intervals["test"] = measured.intervals
-        best = run.standing.best_step
-        written = {**metrics, "intervals": intervals, "best_step": best, "details": details}
+            metrics["test"], tested = measured.metrics, measured.to_dict("test")
+        written = {"task": task.name, **metrics, **tested, "best_step": run.standing.best_step}
         write_json(self.folder.run / "metrics.json", written)
+        write_json(self.folder.run / "environment.json", environment(self.compute))
         write_file(output / "README.md", model_card(settings, task.name, config, metrics))
         certify(self.folder, run.standing.best_step, self.compute)
-        say_metrics(metrics, intervals)
+        say_metrics(metrics, tested["intervals"])
         say(f"model of step {run.standing.best_step} written to {output}")
         return Trained(output, metrics, run.standing.best_step)
 

@@ -44,6 +44,17 @@ class Measured:
     tally: TaskTally[Any] = field(repr=False, compare=False)
     against: dict[str, Difference] | None = None
 
+    def to_dict(self, split: str) -> dict[str, Any]:
+        """What metrics.json holds of them, as figures of `split`."""
+        return {
+            split: self.metrics,
+            "intervals": {split: self.intervals},
+            "rows": {split: len(self.tally.losses)},
+            "truncated": {split: self.truncated},
+            "suspicions": {split: list(self.suspicions)},
+            "details": {split: self.details},
+        }
+
 
 def measure_file(
     predictor: Predictor, table: Table[Any], *, predictions: Path | None = None, draws: int = DRAWS

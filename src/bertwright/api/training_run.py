@@ -18,7 +18,7 @@ from bertwright.api.run_folder import RunFolder
 from bertwright.evaluation.text_report import figures
 from bertwright.evaluation.uncertainty import Interval
 from bertwright.files import read_json, sha256_file
-from bertwright.training.device import Compute
+from bertwright.training.device import Compute, processor
 from bertwright.training.progress import watching
 from bertwright.training.run import Run, Watcher, Watchers
 from bertwright.training.signals import stop_wishes
@@ -71,17 +71,26 @@ def follow(run: Run[Any], *watchers: Watcher, metric: str, quiet: bool) -> Signa
     return wish.signal
 
 
+def environment(compute: Compute) -> dict[str, object]:
+    """What a result was computed with, and on."""
+    return {
+        "bertwright": bertwright.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "device": compute.describe(),
+    }
+
+
 def certify(folder: RunFolder, best_step: int, compute: Compute) -> None:
     """Mark the run as finished, with what made it and the hashes of what it made."""
     folder.finish(
         {
             "best_step": best_step,
             "sha256": {name: sha256_file(folder.output / name) for name in MODEL_FILES},
-            "bertwright": bertwright.__version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-            "device": compute.describe(),
+            **environment(compute),
         }
     )
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from bertwright.tasks.finetuning import Answer, FinetuneTask, HasLine
 
 MOST = 20
-_LONGEST = 500  # characters of a text that are shown
-_SAID = ("label", "labels", "score", "tags", "answer", "choice", "no_answer")  # of an answer, whatever the task is
+_LONGEST = 5_000  # characters of a text that are kept
+_SAID = ("label", "labels", "score", "words", "tags", "answer", "start", "stop", "choice", "no_answer")
+"""What is kept of an answer, whatever the task is."""
 
 
 class Worst:

@@ -309,8 +309,12 @@ class Questions:
         return row.question, row.context
 
     def truth(self, row: QuestionRow) -> dict[str, Any]:
-        """The right answers."""
-        return {"true_answers": [answer.text for answer in row.answers or ()]}
+        """The right answers, and where in the context each begins."""
+        answers = row.answers or ()
+        return {
+            "true_answers": [answer.text for answer in answers],
+            "true_starts": [answer.start for answer in answers],
+        }
 
     def asked(self, questions: Sequence[str] | str, contexts: Sequence[str] | str) -> Iterator[QuestionRow]:
         """Questions, and the context of each, as rows.

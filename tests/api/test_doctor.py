@@ -393,12 +393,24 @@ def test_the_function_returns_what_the_command_prints(
     assert found.exit_code == said["exit_code"]
 
 
-def test_it_writes_nothing(small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_writes_nothing_unless_asked(small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     state = torch.get_rng_state()
-    main([*small, "--output-dir", "out"])
+    main(small)
     assert list(tmp_path.iterdir()) == []
     assert torch.equal(torch.get_rng_state(), state), "nor does it draw from the caller's random numbers"
+
+
+def test_what_it_found_is_kept_where_finetune_goes_on(
+    small: list[str], finetune: Finetune, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*small, "--output-dir", str(tmp_path / "out"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    kept = tmp_path / "out" / "run" / "doctor.json"
+    assert json.loads(kept.read_text()) == said
+    assert {path.name for path in kept.parent.iterdir()} == {"doctor.json"}
+    finetune()
+    assert json.loads(kept.read_text()) == said
 
 
 def test_the_same_file_twice_is_an_error(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -448,6 +460,35 @@ def test_finetune_warns_of_the_worst_and_goes_on(
     warned = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: test: ")]
     assert warned[0].startswith("warning: test: 61 of 61 rows (100.0%) have a text that train has, too: ")
     assert f"({inputs / 'train.csv'}:2 = {inputs / 'train.csv'}:2, " in warned[0]
+
+
+def test_what_finetune_found_is_kept_and_said_once(
+    finetune: Finetune, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said() -> list[str]:
+        return [line for line in capsys.readouterr().err.splitlines() if " have a text that train has, too" in line]
+
+    run, train = tmp_path / "out" / "run", tmp_path / "train.csv"
+    train.write_text((inputs / "train.csv").read_text() + "".join(f"the {n} old,stone\n" for n in ("a", "b", "c")))
+    given = {"train": train, "test": inputs / "train.csv", "max_steps": 2}
+    finetune(**given)
+    kept = json.loads((run / "findings.json").read_text())
+    found = kept["findings"]
+    err = capsys.readouterr().err
+    assert [entry["severity"] for entry in found] == ["error", "warning", "note", "note"]
+    assert [entry["text"] in err for entry in found] == [True, True, False, False], "notes are for the file alone"
+    assert all(entry.keys() == {"severity", "check", "text", "advice", "rows"} for entry in found)
+    (run / "finished.json").unlink()
+    finetune(**given)
+    assert said() == []
+    assert json.loads((run / "findings.json").read_text()) == kept
+    assert kept["files"]["train"]["labels"]["stone"] == 3
+    (run / "findings.json").write_text("[")
+    (run / "finished.json").unlink()
+    finetune(**given)
+    assert len(said()) == 1, "of a damaged file nothing is known"
+    finetune(**given, overwrite=True)
+    assert len(said()) == 1, "a new run says it anew"
 
 
 def test_finetune_is_silent_on_clean_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""`doctor`: labelled files looked at before a fine-tuning, with the model that is to be trained. Writes nothing."""
+"""`doctor`: labelled files looked at before a fine-tuning, with the model that is to be trained."""
 
 import json
 from collections.abc import Iterable
@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bertwright.api.common import say, settled, show
+from bertwright.api.run_folder import RunFolder
 from bertwright.api.starting_point import StartingPoint
 from bertwright.api.training_sets import check_files, check_metric, given_files, task_kind
 from bertwright.evaluation.findings_text import estimate_line, lengths_line, report
+from bertwright.files import make_folder, write_json
 from bertwright.settings import DoctorSettings
 from bertwright.tasks.checks.files import LabelledFiles
 from bertwright.tasks.checks.finding import Finding
@@ -91,6 +93,8 @@ def doctor(settings: DoctorSettings | None = None, /, **options: object) -> Diag
         lengths=reading.lengths(),
         estimate=taken,
     )
+    if settings.output_dir is not None:
+        _keep(diagnosis, RunFolder(settings.output_dir))
     _print(diagnosis, compute, as_json=settings.as_json)
     return diagnosis
 
@@ -137,6 +141,11 @@ def _file(table: Table[Any], rows: Rows[Any], task: AnyTask) -> dict[str, Any]:
         "kept": counts.kept,
         "skipped": counts.skipped,
     }
+
+
+def _keep(diagnosis: Diagnosis, folder: RunFolder) -> None:
+    make_folder(folder.run)
+    write_json(folder.diagnosis, diagnosis.to_dict())
 
 
 def _print(diagnosis: Diagnosis, compute: Compute, *, as_json: bool) -> None:

@@ -35,6 +35,11 @@ class RunFolder:
         return self.run / "snapshots"
 
     @property
+    def diagnosis(self) -> Path:
+        """What `doctor` found before the run; it may be there before all else."""
+        return self.run / "doctor.json"
+
+    @property
     def finished(self) -> bool:
         """Whether the model folder is whole."""
         return (self.run / _FINISHED).exists()
@@ -47,7 +52,7 @@ class RunFolder:
             BertwrightError: It cannot be made.
         """
         if not any((self.run / name).exists() for name in (_LOCK, _SETTINGS)):
-            if _entries(self.run):
+            if _entries(self.run) - {self.diagnosis}:
                 raise UsageError(f"{self.run} is not empty and holds no run of bertwright: choose another --output-dir")
             if _entries(self.output) - {self.run} and not overwrite:
                 raise UsageError(

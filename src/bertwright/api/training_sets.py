@@ -3,25 +3,21 @@
 Whatever is wrong with files and labels is said here, before any training. Knows no model.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertwright.api.common import say, say_counts, told, warn, warn_of_cuts
+from bertwright.api.common import say, say_counts, told, warn_of_cuts
+from bertwright.api.findings import keep_findings
 from bertwright.errors import UsageError
-from bertwright.files import write_json
 from bertwright.settings import FinetuneSettings
-from bertwright.tasks.checks.files import LabelledFiles, named
-from bertwright.tasks.checks.finding import Finding
+from bertwright.tasks.checks.files import LabelledFiles
 from bertwright.tasks.checks.listed import short_findings
 from bertwright.tasks.classification import Classification
 from bertwright.tasks.finetuning import Rows, TaskExamples, split
 from bertwright.tasks.kinds import TASKS, AnyTask, guess_task
 from bertwright.text.wordpiece import WordPiece
-
-FINDINGS = "findings.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +61,8 @@ class TrainingSets:
         if settings.test is not None:
             rows["test"] = _read(kind, settings.test, "test", settings, folder)
             sets._check_known(rows["test"])
-        findings = short_findings(LabelledFiles(task, rows))
-        for finding in findings:
-            warn(str(finding))
-        _write_findings(folder, LabelledFiles(task, rows), findings)
+        files = LabelledFiles(task, rows)
+        keep_findings(files, short_findings(files), folder, quiet=settings.quiet)
         return sets
 
     def _check_known(self, rows: Rows[Any]) -> None:
@@ -82,16 +76,6 @@ class TrainingSets:
             warn_of_cuts(role, int(examples.cut.sum()), len(rows), max_length, longest=int(examples.full_lengths.max()))
             encoded.append(examples)
         return encoded
-
-
-def _write_findings(folder: Path, files: LabelledFiles, findings: Sequence[Finding]) -> None:
-    """What was read, and what is wrong with it, for whoever asks later."""
-    roles = {
-        role: {"path": str(rows.path), "rows": len(rows), "labels": dict(Counter(named(rows)).most_common())}
-        for role, rows in files.rows.items()
-    }
-    found = [finding.to_dict() for finding in findings]
-    write_json(folder / FINDINGS, {"task": files.task.name, "files": roles, "findings": found})
 
 
 def check_metric(task: AnyTask, wanted: str | None) -> str:

@@ -14,5 +14,5 @@ class DoctorSettings(FinetuneSettings):
 
     as_json: Annotated[bool, Free, Spelled("json")] = False
     """Print the findings as JSON; --json is short for it."""
-    output_dir: Annotated[Path, Free] = Path("out")
-    """Not written to: all flags of finetune are taken, so that its command needs another verb alone."""
+    output_dir: Annotated[Path | None, Free] = None  # type: ignore[assignment]  # only finetune needs it
+    """Folder for the findings, as run/doctor.json; that of the finetune that is to follow, or any other."""

@@ -77,8 +77,8 @@ OF_READING: tuple[Callable[[Reading], Iterator[Finding]], ...] = (
 
 
 def short_findings(files: LabelledFiles) -> list[Finding]:
-    """What can be found at once, as in front of every fine-tuning; no notes."""
-    return [finding for finding in _found(files, _quick(files)) if finding.severity != "note"]
+    """What can be found at once, as in front of every fine-tuning, the worst first."""
+    return worst_first(_found(files, _quick(files)))
 
 
 def all_findings(reading: Reading) -> list[Finding]:

@@ -94,6 +94,15 @@ def test_a_cased_vocabulary_needs_to_be_told(folder: Path):
         assert read_vocabulary(folder).lowercase is stated
 
 
+def test_a_file_of_tokens_may_have_any_name(folder: Path):
+    """Published vocabularies lie side by side, as `bert-base-chinese-vocab.txt`."""
+    (folder / "tiny-vocab.txt").write_text(LINES + "##y\n", "utf-8")
+    assert read_vocabulary(folder / "tiny-vocab.txt") == Vocabulary((*TOKENS, "##y"), True, None, True, 512)
+    (folder / "tiny-vocab.txt").write_text(LINES + "The\n", "utf-8")
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+    assert not read_vocabulary(folder / "tiny-vocab.txt").lowercase
+
+
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path):
     assert complaint(tmp_path) == "FOLDER has no tokenizer: neither tokenizer.json nor vocab.txt is there"
 

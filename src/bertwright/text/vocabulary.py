@@ -116,8 +116,8 @@ class _ConfigFile(_Strict):
         return DEFAULT_MAX_LENGTH if stated is None or stated > _NO_LIMIT else int(stated)
 
 
-def read_vocabulary(folder: Path) -> Vocabulary:
-    """Read the tokenizer files of a model folder.
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Read the tokenizer files of a model folder, or a single file of tokens, one a line, such as a `vocab.txt`.
 
     Where `tokenizer_config.json` and `tokenizer.json` state different flags, the first counts, as it does for
     transformers' `BertTokenizer`. Truncation, padding and post-processor of a `tokenizer.json` are not read.
@@ -125,15 +125,15 @@ def read_vocabulary(folder: Path) -> Vocabulary:
     Raises:
         ModelFolderError: There is no vocabulary, or two that differ, or something that is not BERT's.
     """
-    path = folder / "tokenizer_config.json"
-    config = _parse(_ConfigFile, path) if path.is_file() else _ConfigFile()
-    tokens, normalizer = _read_tokens(folder)
+    config_path = (path.parent if path.is_file() else path) / "tokenizer_config.json"
+    config = _parse(_ConfigFile, config_path) if config_path.is_file() else _ConfigFile()
+    tokens, normalizer = (_read_lines(path), None) if path.is_file() else _read_tokens(path)
     stated = normalizer.model_dump(include=_FLAGS) if normalizer else {}
     stated |= config.model_dump(include=_FLAGS, exclude_unset=True)
     cased = next(filter(_is_cased, tokens), None)
     if cased and "lowercase" not in stated:
         raise ModelFolderError(
-            f"{path} does not say whether texts are lower-cased, and the vocabulary has {cased!r}: write "
+            f"{config_path} does not say whether texts are lower-cased, and the vocabulary has {cased!r}: write "
             '{"do_lower_case": false} there, or true if the model was trained so'
         )
     config = config.model_copy(update=stated)

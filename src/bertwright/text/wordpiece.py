@@ -99,7 +99,7 @@ class WordPiece:
 
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
-        """Read the tokenizer of a model folder; see `read_vocabulary`.
+        """Read the tokenizer of a model folder, or a file of tokens; see `read_vocabulary`.
 
         Raises:
             ModelFolderError: There is no vocabulary, or two that differ, or something that is not BERT's.

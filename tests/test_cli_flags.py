@@ -41,7 +41,7 @@ FLAGS = {
         --explain --no-explain --save-steps --keep-snapshots --log-steps --overwrite --no-overwrite --weights-format
         {TRACKERS} --quiet --no-quiet""",
     "finetune": f"""{GENERAL} {TABLE} {DEVICE}
-        --model --train --validation --test --output-dir --validation-fraction --vocab --task
+        --model --train --validation --test --output-dir --validation-fraction --split-seed --seeds --vocab --task
         --max-length --epochs --max-steps --batch-size --gradient-accumulation --learning-rate --schedule
         --warmup-ratio --weight-decay --max-grad-norm --layer-decay --freeze-layers --dropout --label-smoothing
         --class-weights --seed --stride --max-answer-length --tune-thresholds --no-tune-thresholds

@@ -1,12 +1,17 @@
 """What several verbs do alike: settings from a call, tables from settings, lines for the user."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
 from bertwright.settings import Settings
 from bertwright.text.complaints import printable
 from bertwright.text.tables.table import RowT, Table
+
+_warned: ContextVar[set[str] | None] = ContextVar("_warned", default=None)
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -28,7 +33,21 @@ def say(text: str, *, quiet: bool = False) -> None:
 
 def warn(text: str) -> None:
     """A line that is worth reading even when quiet."""
-    say(f"warning: {text}")
+    before = _warned.get()
+    if before is None or text not in before:
+        say(f"warning: {text}")
+    if before is not None:
+        before.add(text)
+
+
+@contextmanager
+def warning_once() -> Iterator[None]:
+    """While the block runs no warning is repeated: several trainings on the same files have the same to say of them."""
+    token = _warned.set(set())
+    try:
+        yield
+    finally:
+        _warned.reset(token)
 
 
 def warn_of_cuts(what: str, cut: int, texts: int, max_length: int, *, longest: int | None = None) -> None:

@@ -7,9 +7,18 @@ from typing import Any
 from bertwright.api.common import say, settled, told, warn, warn_of_cuts
 from bertwright.api.explaining import explain_finetuning
 from bertwright.api.measuring import Measured, measure_file
+from bertwright.api.repeating import train_seeds
 from bertwright.api.run_folder import RunFolder, file_origin
 from bertwright.api.starting_point import Made, StartingPoint
-from bertwright.api.training_run import Trained, certify, environment, finished_before, follow, say_metrics
+from bertwright.api.training_run import (
+    Trained,
+    certify,
+    environment,
+    figures_of,
+    finished_before,
+    follow,
+    say_metrics,
+)
 from bertwright.api.training_sets import TrainingSets, check_files, check_metric, given_files, quarantine_file
 from bertwright.batches.loader import Loader
 from bertwright.batches.order import BatchOrder
@@ -37,9 +46,10 @@ TEST_PREDICTIONS = "predictions.test.jsonl"
 
 
 def finetune(settings: FinetuneSettings | None = None, /, **options: object) -> Trained:
-    """Fine-tune a BERT on a labelled file.
+    """Fine-tune a BERT on a labelled file; with `seeds` several times, keeping the best model by validation.
 
     Running it again with the same settings goes on from the newest whole snapshot; a finished run is not repeated.
+    The figures of all seeds, their mean and standard deviation are the `seeds` of what it returns.
 
     Args:
         settings: A settings object, instead of or before keyword arguments.
@@ -58,26 +68,33 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: object) -> 
     folder.prepare(overwrite=settings.overwrite)
     keep_freed_memory()
     with lock_folder(folder.run):
-        return _Finetuning(settings, compute, folder).result()
+        return _result(settings, compute, folder)
+
+
+def _result(settings: FinetuneSettings, compute: Compute, folder: RunFolder) -> Trained:
+    """Go on, start, or tell that all is done."""
+    if settings.overwrite:
+        folder.clear()
+    start = StartingPoint.find(settings.model, settings.vocab)
+    origins = {role: file_origin(path) for role, path in given_files(settings).items()}
+    folder.begin(settings, {"model": start.origin(), **origins})
+    if folder.finished:
+        return finished_before(folder, settings.seed)
+    folder.remove_leftovers()
+    if settings.seeds > 1:
+        return train_seeds(settings, compute, folder, finetune)
+    return _Finetuning(settings, compute, folder).result(start)
 
 
 class _Finetuning:
-    """One call of `finetune`, from the files to the folder."""
+    """One training, from the files to the folder."""
 
     def __init__(self, settings: FinetuneSettings, compute: Compute, folder: RunFolder) -> None:
         self.settings, self.compute, self.folder = settings, compute, folder
         self.say = partial(say, quiet=settings.quiet)
 
-    def result(self) -> Trained:
-        """Go on, start, or tell that all is done."""
-        if self.settings.overwrite:
-            self.folder.clear()
-        start = StartingPoint.find(self.settings.model, self.settings.vocab)
-        origins = {role: file_origin(path) for role, path in given_files(self.settings).items()}
-        self.folder.begin(self.settings, {"model": start.origin(), **origins})
-        if self.folder.finished:
-            return Trained(self.folder.output, *finished_before(self.folder))
-        self.folder.remove_leftovers()
+    def result(self, start: StartingPoint) -> Trained:
+        """Go on, or start."""
         self._check_fit(start.config)
         sets = TrainingSets.read(self.settings, self.folder.run)
         made = start.headed(sets.task, dropout=self.settings.dropout, seed=self.settings.seed)
@@ -170,14 +187,15 @@ class _Finetuning:
         if settings.test is not None:
             measured = self._test(output)
             metrics["test"], tested = measured.metrics, measured.to_dict("test")
-        written = {"task": task.name, **metrics, **tested, "best_step": run.standing.best_step}
+        chosen = {"best_step": run.standing.best_step, "best_metric": run.rhythm.metric}
+        written = {"task": task.name, **metrics, **tested, **chosen}
         write_json(self.folder.run / "metrics.json", written)
         write_json(self.folder.run / "environment.json", environment(self.compute))
         write_file(output / "README.md", model_card(settings, task.name, config, metrics))
         certify(self.folder, run.standing.best_step, self.compute)
         say_metrics(metrics, tested["intervals"])
         say(f"model of step {run.standing.best_step} written to {output}")
-        return Trained(output, metrics, run.standing.best_step)
+        return figures_of(self.folder, settings.seed)
 
     def _test(self, output: Path) -> Measured:
         assert self.settings.test is not None

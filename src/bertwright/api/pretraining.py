@@ -58,7 +58,7 @@ def _pretrain(settings: PretrainSettings, compute: Compute, folder: RunFolder) -
     shards = {"path": str(settings.shards), "sha256": corpus.shards.fingerprint}
     folder.begin(settings, {"model": start.origin(), "shards": shards})
     if folder.finished:
-        return Trained(folder.output, *finished_before(folder))
+        return finished_before(folder, None)
     folder.remove_leftovers()
     tell(corpus.describe())
     run, config, notice = setup.wire(folder)

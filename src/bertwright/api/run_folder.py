@@ -1,21 +1,24 @@
 """The output folder of a run: may it be used, does it hold a run to go on with, is that run the same?
 
 `OUT/run/settings.yaml` has the resolved settings, `data.json` the hashes of what the run began with, `snapshots` what
-it goes on from, and `finished.json` is there once the model folder is whole.
+it goes on from, and `finished.json` is there once the model folder is whole. A run of several trainings has these as
+parts, each an output folder of its own: `OUT/run/seeds/0` and so on.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import rmtree
+from shutil import copyfile, rmtree
 from typing import Any
 
 from bertwright.errors import BertwrightError, DataError, SnapshotError, UsageError
-from bertwright.files import make_folder, read_json, remove_leftovers, sha256_file, write_file, write_json
+from bertwright.files import make_folder, read_json, remove_leftovers, replacing, sha256_file, write_file, write_json
+from bertwright.model.folder import CONFIG
 from bertwright.settings import Settings
 from bertwright.training.run import BEST
 
 _LOCK, _SETTINGS, _ORIGIN, _FINISHED = "lock", "settings.yaml", "data.json", "finished.json"
+_PARTS = ("seeds",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,20 @@ class RunFolder:
     def finished(self) -> bool:
         """Whether the model folder is whole."""
         return (self.run / _FINISHED).exists()
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to go on with."""
+        own = self.finished or any(self.snapshots.glob("step-*"))
+        return own or any(part.begun for part in self._parts())
+
+    def part(self, kind: str, name: object) -> "RunFolder":
+        """The output folder of one of several trainings; `kind` is what they differ in."""
+        assert kind in _PARTS
+        return RunFolder(self.run / kind / str(name))
+
+    def _parts(self) -> "list[RunFolder]":
+        return [RunFolder(path) for kind in _PARTS for path in _entries(self.run / kind)]
 
     def prepare(self, *, overwrite: bool) -> None:
         """Make the folder, or see that what is in it may be used.
@@ -79,7 +96,7 @@ class RunFolder:
             UsageError: A setting or a file has changed since; the text names each with both values.
             SnapshotError: What the run began with cannot be read.
         """
-        if not (self.finished or list(self.snapshots.glob("step-*"))):
+        if not self.begun:
             write_json(self.run / _ORIGIN, origin)
             write_file(self.run / _SETTINGS, settings.to_yaml())
             return
@@ -120,10 +137,34 @@ class RunFolder:
         """Remove what a finished run no longer needs."""
         _remove(self.snapshots)
         _remove(self.run / BEST)
+        for part in self._parts():
+            part.remove_model()
+
+    def remove_model(self) -> None:
+        """Remove all but the run: what a model was like stays, and the model goes."""
+        for path in _entries(self.output) - {self.run}:
+            _remove(path)
+
+    def adopt(self, part: "RunFolder") -> None:
+        """Take over the model of a finished part, and the files of its run that this one does not have itself.
+
+        The config comes last, as without it no folder is a model.
+        """
+        (self.output / CONFIG).unlink(missing_ok=True)
+        model = sorted(_files(part.output), key=lambda path: path.name == CONFIG)
+        own = {_LOCK, _SETTINGS, _ORIGIN, _FINISHED}
+        run = [path for path in _files(part.run) if path.name not in own]
+        for path in [*run, *model]:
+            with replacing(self.output / path.relative_to(part.output)) as temporary:
+                copyfile(path, temporary)
 
 
 def _entries(folder: Path) -> set[Path]:
     return set(folder.iterdir()) if folder.is_dir() else set()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in _entries(folder) if path.is_file())
 
 
 def _remove(path: Path) -> None:

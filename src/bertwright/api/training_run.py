@@ -15,6 +15,7 @@ import torch
 import bertwright
 from bertwright.api.common import say, warn
 from bertwright.api.run_folder import RunFolder
+from bertwright.evaluation.repeats import Repeats, Repetition
 from bertwright.evaluation.text_report import figures
 from bertwright.evaluation.uncertainty import Interval
 from bertwright.files import read_json, sha256_file
@@ -34,6 +35,8 @@ class Trained:
             where a test file was given; empty when stopped before the end.
         best_step: The optimizer step that the model is from.
         stopped_by: Name of the signal that ended the run early; the same command goes on from its snapshot.
+        metric: The figure by which the model was chosen.
+        seeds: The figures of every seed of a fine-tuning that is not stopped, their mean and spread; of one seed, too.
     """
 
     folder: Path
@@ -41,6 +44,8 @@ class Trained:
     best_step: int
     stopped_by: str | None = None
     exit_code: int = 0
+    metric: str = "loss"
+    seeds: Repeats | None = None
 
 
 _NONE: Mapping[str, Mapping[str, Interval]] = MappingProxyType({})
@@ -103,13 +108,24 @@ def say_metrics(
         say(f"{name}: " + "  ".join(figures(found, intervals.get(name, {}))))
 
 
-def finished_before(folder: RunFolder) -> tuple[dict[str, dict[str, float]], int]:
-    """Tell that there is nothing to do; returns the metrics by split, and the step that the model is from."""
-    folder.remove_spent()
+def figures_of(folder: RunFolder, seed: int | None) -> Trained:
+    """What a finished run wrote down of itself; `seed` is that of a fine-tuning, or of the best of several."""
     measured = read_json(folder.run / "metrics.json")
     assert isinstance(measured, dict)
     metrics = {split: measured[split] for split in ("validation", "test") if split in measured}
+    step, metric = measured["best_step"], measured.get("best_metric", "loss")
+    repeats = None
+    if "seeds" in measured:
+        repeats = Repeats.of_dict("seed", measured["seeds"])
+    elif seed is not None:
+        repeats = Repeats("seed", metric, [Repetition(seed, step, metrics)])
+    return Trained(folder.output, metrics, step, metric=metric, seeds=repeats)
+
+
+def finished_before(folder: RunFolder, seed: int | None) -> Trained:
+    """Tell that there is nothing to do; returns what the finished run found."""
+    folder.remove_spent()
     for name in folder.changed_since_finished():
         warn(f"{folder.output / name} is not the file that the run wrote")
     say(f"{folder.output} is finished already: nothing to do (--overwrite starts anew)")
-    return metrics, measured["best_step"]
+    return figures_of(folder, seed)

@@ -48,8 +48,9 @@ class TrainingSets:
             validation = _read(kind, settings.validation, "validation", settings, folder)
         else:
             strata, groups = [task.stratum(row) for row in train], task.groups(train)
-            train, validation = split(train, strata, settings.validation_fraction, seed=settings.seed, groups=groups)
-            share = f"{settings.validation_fraction:.0%} of each label, seed {settings.seed}"
+            seed = settings.seed if settings.split_seed is None else settings.split_seed
+            train, validation = split(train, strata, settings.validation_fraction, seed=seed, groups=groups)
+            share = f"{settings.validation_fraction:.0%} of each label, seed {seed}"
             say(f"validation set split off {train.path}: {share}", quiet=settings.quiet)
             task = kind.learn(train, settings)  # weights of classes are of what is learned from
         say(f"train: {task.describe(train)}", quiet=settings.quiet)

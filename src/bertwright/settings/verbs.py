@@ -97,6 +97,10 @@ class FinetuneSettings(TrainingSettings, MeasureSettings, TableSettings, DeviceS
     """Labelled file for the final figures; never looked at before the end."""
     validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
     """Share of --train that becomes the validation set when none is given (stratified by label)."""
+    split_seed: Seed | None = None
+    """Decides which rows of --train become the validation set; --seed when not given."""
+    seeds: Positive = 1
+    """Train with so many seeds, --seed the first; keep the best model by validation, print mean and deviation."""
     vocab: Path | None = None
     """Tokenizer folder or vocab.txt for a model made from a size preset."""
 

@@ -4,7 +4,7 @@ A confusion matrix is all that accuracy, precision, recall, F1 and Matthews' coe
 any size is measured in C x C numbers. Where a figure is 0 / 0 it is 0, as in scikit-learn with `zero_division=0`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,13 @@ from bertwright.tasks.row_counts import Column, RowCounts, Weights, rows_of, sum
 Matrix = NDArray[Any]
 """Counts: whole numbers, unless rows are weighted."""
 Counts = NDArray[Any]
+LOWER_IS_BETTER = frozenset({"loss", "mse", "mae"})
+
+
+def rank(metrics: Mapping[str, float], metric: str) -> tuple[float, float]:
+    """What is better by a metric ranks higher; a small validation set has many ties, which the loss decides."""
+    value = metrics[metric]
+    return (-value if metric in LOWER_IS_BETTER else value, -metrics["loss"])
 
 
 def confusion_matrix(truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], classes: int) -> Matrix:

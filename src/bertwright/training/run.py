@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bertwright.errors import SnapshotError
 from bertwright.files import write_file
+from bertwright.tasks.metrics import rank
 from bertwright.tasks.task import BatchT
 from bertwright.training.log import Log, Window
 from bertwright.training.loop import Step, Training
@@ -258,10 +259,4 @@ def _state_of(snapshot: Snapshot) -> tuple[Standing, Window, Mapping[str, Any]]:
 
 def _better(new: Mapping[str, float], old: Mapping[str, float], metric: str) -> bool:
     """Whether `new` is the best so far: by the metric, then by the loss; of equal ones the first stays."""
-    return not old or _rank(new, metric) > _rank(old, metric)
-
-
-def _rank(metrics: Mapping[str, float], metric: str) -> tuple[float, float]:
-    """What is better ranks higher; a small validation set has many ties, which the loss decides."""
-    loss = -metrics["loss"]
-    return (loss if metric == "loss" else metrics[metric], loss)
+    return not old or rank(new, metric) > rank(old, metric)

@@ -1,0 +1,78 @@
+"""Several trainings of one fine-tuning, with one seed after the other: the best model, and how much is luck.
+
+Each is an ordinary fine-tuning in a folder of its own, `OUT/run/seeds/SEED`, on the same split: what `finetune` would
+do by hand with `--seed SEED --split-seed S`. So each goes on where it was killed, and a finished one is not repeated.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from bertwright.api.common import say, warning_once
+from bertwright.api.run_folder import RunFolder
+from bertwright.api.training_run import Trained, certify, figures_of
+from bertwright.evaluation.repeats import Repeats, Repetition
+from bertwright.files import read_json, write_json
+from bertwright.settings import FinetuneSettings
+from bertwright.training.device import Compute
+
+SEEDS = "seeds"
+Train = Callable[[FinetuneSettings], Trained]
+
+
+def train_seeds(settings: FinetuneSettings, compute: Compute, folder: RunFolder, train: Train) -> Trained:
+    """Train `settings.seeds` times and publish the best model by validation; of the others figures and logs stay.
+
+    Args:
+        settings: Of all trainings.
+        compute: What the folder's certificate names.
+        folder: That of the whole, which this process holds.
+        train: A single training.
+
+    Returns:
+        The best one's figures, with those of all as `seeds`; or that one was stopped.
+    """
+    runs: list[Repetition] = []
+    with warning_once():
+        for number in range(settings.seeds):
+            seed = (settings.seed + number) % 2**32
+            part = folder.part(SEEDS, seed)
+            if not part.finished:
+                say(f"seed {seed} ({number + 1} of {settings.seeds})", quiet=settings.quiet)
+                done = train(_of_seed(settings, part, seed, first=number == 0))
+                if done.stopped_by is not None:
+                    return replace(done, folder=folder.output)
+            trained = figures_of(part, seed)
+            runs.append(Repetition(seed, trained.best_step, trained.metrics))
+            repeats = Repeats("seed", trained.metric, runs)
+            for run in runs:
+                if run is not repeats.best:
+                    folder.part(SEEDS, run.number).remove_model()
+    return _publish(folder, compute, repeats)
+
+
+def _of_seed(settings: FinetuneSettings, part: RunFolder, seed: int, *, first: bool) -> FinetuneSettings:
+    changed: dict[str, Any] = {
+        "seed": seed,
+        "split_seed": settings.seed if settings.split_seed is None else settings.split_seed,
+        "seeds": 1,
+        "output_dir": part.output,
+        "overwrite": False,
+        "explain": settings.explain and first,
+    }
+    return settings.model_copy(update=changed)
+
+
+def _publish(folder: RunFolder, compute: Compute, repeats: Repeats) -> Trained:
+    """The best model becomes that of the folder, whose figures say how those of all seeds spread."""
+    best = repeats.best
+    folder.adopt(folder.part(SEEDS, best.number))
+    measured = read_json(folder.run / "metrics.json")
+    assert isinstance(measured, dict)
+    write_json(folder.run / "metrics.json", {**measured, "seeds": repeats.to_dict()})
+    certify(folder, best.best_step, compute)
+    for line in repeats.table().splitlines():
+        say(line)
+    value = best.metrics["validation"][repeats.metric]
+    say(f"model of seed {best.number} (validation {repeats.metric} {value:.4f}) written to {folder.output}")
+    return figures_of(folder, best.number)

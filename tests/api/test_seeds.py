@@ -1,0 +1,188 @@
+"""`finetune --seeds`: each run is what `finetune` does by hand, the best by validation stays, killing loses nothing."""
+
+import json
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean, stdev
+from unittest.mock import patch
+
+import jaxtyping
+import pytest
+from small import QUICK, log_of, rows, write_csv
+
+import bertwright
+from bertwright.api.training_run import Trained
+from bertwright.errors import UsageError
+from bertwright.files import sha256_file
+from bertwright.model.folder import ModelFolder
+from bertwright.training.loop import Step
+from bertwright.training.progress import Silent
+
+SEEDS = [7, 8, 9]
+SEVERAL: dict[str, object] = {
+    "seed": 7,
+    "seeds": 3,
+    "max_steps": 6,
+    "validation": None,
+    "validation_fraction": 0.3,
+    "quiet": True,
+}
+
+
+def figures(folder: Path) -> dict[str, dict[str, float]]:
+    found = json.loads((folder / "run" / "metrics.json").read_text())
+    return {split: found[split] for split in ("validation", "test")}
+
+
+def weights(folder: Path) -> str:
+    return sha256_file(folder / "model.safetensors")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_checks_of_shapes() -> Iterator[None]:
+    """They take longer than the trainings, of which there are many."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="module")
+def given(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """Settings of three trainings, of which another is the best on the test rows than on the validation rows."""
+    folder = tmp_path_factory.mktemp("tables")
+    following = {"animal": "plant", "plant": "tool", "tool": "animal"}
+    wrong = [row | {"label": following[row["label"]]} for row in rows(30, seed=9)]
+    tables = {"train": write_csv(folder / "train.csv", rows(60)), "test": write_csv(folder / "test.csv", wrong)}
+    return {"model": str(inputs / "model"), **QUICK, **tables, **SEVERAL}
+
+
+@pytest.fixture(scope="module")
+def several(given: dict[str, object], tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return bertwright.finetune(**given, output_dir=tmp_path_factory.mktemp("several") / "out")
+
+
+def test_each_run_is_what_finetune_does_by_hand(several: Trained, given: dict[str, object], tmp_path: Path) -> None:
+    assert several.seeds is not None
+    for seed in {several.seeds.best.number, 8}:
+        alone = {"seed": seed, "seeds": 1, "split_seed": 7}
+        by_hand = bertwright.finetune(**given | alone, output_dir=tmp_path / str(seed))
+        assert by_hand.metrics == figures(several.folder / "run" / "seeds" / str(seed))
+        assert by_hand.seeds is not None
+        assert (by_hand.seeds.mean, by_hand.seeds.best.number) == (by_hand.metrics, seed)
+        if seed == several.seeds.best.number:
+            assert weights(by_hand.folder) == weights(several.folder)
+
+
+def test_the_best_by_validation_is_kept_with_a_normal_run(several: Trained) -> None:
+    found = {seed: figures(several.folder / "run" / "seeds" / str(seed)) for seed in SEEDS}
+    by_accuracy = {seed: (one["validation"]["accuracy"], -one["validation"]["loss"]) for seed, one in found.items()}
+    best = max(by_accuracy, key=by_accuracy.__getitem__)
+    assert several.metrics == figures(several.folder) == found[best]
+    assert len({one["validation"]["loss"] for one in found.values()}) == 3
+    part = several.folder / "run" / "seeds" / str(best) / "run"
+    for name in ("log.jsonl", "predictions.test.jsonl"):
+        assert (several.folder / "run" / name).read_bytes() == (part / name).read_bytes()
+    assert ModelFolder.open(several.folder).config.labels == ("animal", "plant", "tool")
+    assert (several.folder / "README.md").is_file()
+
+
+def test_the_test_set_has_no_say(several: Trained) -> None:
+    assert several.seeds is not None
+    on_test = max(several.seeds.runs, key=lambda run: run.metrics["test"]["accuracy"])
+    assert on_test.metrics["test"]["accuracy"] > several.metrics["test"]["accuracy"]
+    assert several.seeds.best is not on_test
+
+
+def test_of_the_others_the_weights_go_and_the_figures_stay(several: Trained) -> None:
+    for seed in SEEDS:
+        part = several.folder / "run" / "seeds" / str(seed)
+        assert [path.name for path in part.iterdir()] == ["run"]
+        assert log_of(part)
+        assert {"metrics.json", "settings.yaml", "predictions.test.jsonl"} <= {p.name for p in (part / "run").iterdir()}
+    assert len(list(several.folder.rglob("*.safetensors"))) == 1
+
+
+def test_mean_and_standard_deviation(several: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+    written = json.loads((several.folder / "run" / "metrics.json").read_text())["seeds"]
+    each = [figures(several.folder / "run" / "seeds" / str(seed)) for seed in SEEDS]
+    for split in ("validation", "test"):
+        for name in ("loss", "accuracy", "f1_macro"):
+            values = [one[split][name] for one in each]
+            assert written["mean"][split][name] == pytest.approx(mean(values))
+            assert written["std"][split][name] == pytest.approx(stdev(values))
+    assert (written["metric"], [run["seed"] for run in written["runs"]]) == ("accuracy", SEEDS)
+    assert several.seeds is not None
+    assert several.seeds.to_dict() == written
+    (line,) = (line for line in several.seeds.table().splitlines() if line.startswith("test accuracy"))
+    values = [one["test"]["accuracy"] for one in each]
+    cells = [f"{value:.4f}" for value in values]
+    assert line.split()[2:] == [*cells, f"{mean(values):.4f}", "±", f"{stdev(values):.4f}"]
+
+
+def test_warnings_are_given_once_and_the_table_at_the_end(
+    given: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = write_csv(tmp_path / "long.csv", [row | {"text": row["text"] + " old" * 20} for row in rows(60)])
+    tuned = bertwright.finetune(**given | {"train": long, "test": None}, output_dir=tmp_path / "out")
+    err = capsys.readouterr().err
+    assert err.count("warning: train: ") == 1
+    assert tuned.seeds is not None
+    assert err.endswith(
+        f"{tuned.seeds.table()}\nmodel of seed {tuned.seeds.best.number} (validation accuracy "
+        f"{tuned.metrics['validation']['accuracy']:.4f}) written to {tuned.folder}\n"
+    )
+
+
+def test_a_finished_one_is_neither_repeated_nor_changed(
+    several: Trained, given: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bertwright.finetune(**given, output_dir=several.folder) == several
+    assert "is finished already: nothing to do" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="holds a run with other settings: seeds was 3, now 4;"):
+        bertwright.finetune(**given | {"seeds": 4}, output_dir=several.folder)
+
+
+def test_stopped_in_the_second_run_it_goes_on_there(several: Trained, given: dict[str, object], tmp_path: Path) -> None:
+    given = {**given, "output_dir": tmp_path / "out", "test": None}
+    steps = []
+
+    def step_done(_: Silent, done: Step) -> None:
+        steps.append(done.step)
+        if len(steps) == 8:  # the second step of the second run
+            signal.raise_signal(signal.SIGTERM)
+
+    with patch.object(Silent, "step", step_done):
+        stopped = bertwright.finetune(**given)
+        assert (stopped.stopped_by, stopped.exit_code, stopped.folder) == ("SIGTERM", 143, tmp_path / "out")
+        assert not (stopped.folder / "config.json").exists()
+        with pytest.raises(UsageError, match=re.escape("learning_rate was 0.01, now 0.02")):
+            bertwright.finetune(**given | {"learning_rate": 0.02})
+        again = bertwright.finetune(**given)
+    assert steps == [1, 2, 3, 4, 5, 6] * 3
+    assert again.metrics["validation"] == several.metrics["validation"]
+    assert weights(again.folder) == weights(several.folder)
+
+
+def test_killed_while_publishing_it_publishes_again(several: Trained, given: dict[str, object], tmp_path: Path) -> None:
+    """Every run is done and the model half copied, as a `kill -9` would leave it."""
+    given = {**given, "output_dir": tmp_path / "out", "test": None}
+    with patch("bertwright.api.repeating.certify", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        bertwright.finetune(**given)
+    (tmp_path / "out" / "config.json").unlink()
+    (tmp_path / "out" / "model.safetensors").write_bytes(b"half")
+    with patch.object(Silent, "step", side_effect=AssertionError("a finished run was repeated")):
+        again = bertwright.finetune(**given)
+    assert weights(again.folder) == weights(several.folder)
+    assert len(list(again.folder.rglob("*.safetensors"))) == 1
+
+
+def test_overwrite_starts_all_anew(several: Trained, given: dict[str, object], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(several.folder, tmp_path / "out"))
+    changed = {"seeds": 2, "seed": 3, "test": None, "overwrite": True, "max_steps": 1}
+    again = bertwright.finetune(**given | changed, output_dir=folder)
+    assert again.seeds is not None
+    assert [run.number for run in again.seeds.runs] == [3, 4]
+    assert sorted(path.name for path in (folder / "run" / "seeds").iterdir()) == ["3", "4"]

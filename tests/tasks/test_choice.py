@@ -10,7 +10,6 @@ from torch.nn import functional
 import tiny
 from bertwright.errors import UsageError
 from bertwright.model.heads import MultipleChoice
-from bertwright.settings import FinetuneSettings
 from bertwright.tasks.choice import Choice
 from bertwright.tasks.finetuning import Rows
 from bertwright.text.tables.choices import ChoiceRow
@@ -106,6 +105,3 @@ def test_asking_and_what_is_refused():
         list(Choice().asked(["a", "b"], [["c", "d"]]))
     with pytest.raises(UsageError, match=r"^context 1 has 1 choices: there must be two at least$"):
         list(Choice().asked(["a"], [["c"]]))
-    wanted = {"model": "m", "train": "t", "output_dir": "o", "label_smoothing": 0.1}
-    with pytest.raises(UsageError, match=r"^class_weights and label_smoothing are for labels, and choices have none$"):
-        Choice.learn(ROWS, FinetuneSettings.create(wanted))

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import tiny
-from bertwright.errors import ModelFolderError, UsageError
-from bertwright.settings import TableSettings
-from bertwright.tasks.kinds import TASKS, guess_task, judging, task_of
+from bertwright.errors import DataError, ModelFolderError, UsageError
+from bertwright.settings import FinetuneSettings, TableSettings
+from bertwright.tasks.kinds import TASKS, check_settings, guess_task, judging, task_of
 from bertwright.tasks.multilabel import MultiLabel
 from bertwright.tasks.questions import Questions
 
@@ -96,3 +96,35 @@ def test_only_classification_has_a_positive_label():
         UsageError, match=r"^positive_label = 'a' is for classification, and the model was made for qa$"
     ):
         judging(Questions(), "a")
+
+
+@pytest.mark.parametrize(
+    ("task", "wanted", "told"),
+    [
+        ("choice", {"label_smoothing": 0.1}, "label_smoothing is for classification and tagging"),
+        ("qa", {"class_weights": "balanced"}, "class_weights is for classification, multilabel and tagging"),
+        ("multilabel", {"calibrate": True}, "calibrate is for classification"),
+    ],
+)
+def test_what_a_task_cannot_do_is_refused(task: str, wanted: dict[str, object], told: str):
+    needed = {"model": "m", "train": "t", "output_dir": "o"}
+    with pytest.raises(UsageError, match=rf"^{told}, and the task is {task}$"):
+        check_settings(TASKS[task], FinetuneSettings.create(needed | wanted))
+    check_settings(TASKS[task], FinetuneSettings.create(needed))
+
+
+def test_a_long_list_is_guessed_by_its_beginning(tmp_path: Path):
+    """It is not parsed to its end for that: what is wrong there is said when the rows are read."""
+    path = tmp_path / "a.json"
+    path.write_text("[" + ",\n".join([json.dumps({"text": "x", "label": 0.5})] * 2500 + ["{"]) + "]")
+    assert guess_task(path, TableSettings()).name == "regression"
+    with pytest.raises(DataError, match=r"a\.json:2501: not JSON: Expecting property name"):
+        list(TASKS["regression"].table(path, TableSettings(), labelled=True, quarantine=None).read())
+
+
+@pytest.mark.parametrize("end", ["", "] [", ",]", ",,1]", " 1]"])
+def test_a_list_that_is_odd_beyond_its_beginning_is_refused(tmp_path: Path, end: str):
+    path = tmp_path / "a.json"
+    path.write_text("[" + ",\n".join([json.dumps({"text": "x", "label": "y"})] * 200) + end)
+    with pytest.raises(DataError, match=r"a\.json:200: not JSON: "):
+        list(TASKS["classification"].table(path, TableSettings(), labelled=True, quarantine=None).read())

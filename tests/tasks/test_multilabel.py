@@ -163,6 +163,6 @@ def test_what_is_said_of_rows():
     with pytest.raises(
         DataError, match=r"^train\.csv: not one of 1 rows has a label: is it the right --label-column\?$"
     ):
-        MultiLabel.learn(rows_of(()), SETTINGS)
+        MultiLabel.check_training(rows_of(()))
     with pytest.raises(DataError, match=r"^train\.csv:2: labels that the model does not have: 'glee' \(rows: 1\)"):
         MultiLabel(LABELS).check(rows_of(("glee",)), "the model")

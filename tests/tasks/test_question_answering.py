@@ -114,7 +114,7 @@ def test_what_is_learned_of_the_rows():
     assert not Questions.learn(rows_of(some.items[0]), SETTINGS).unanswerable
     assert Questions().describe(some) == "2 questions to 2 contexts (1 without an answer)"
     with pytest.raises(DataError, match=r"^train\.json: not one of 1 questions has an answer"):
-        Questions.learn(rows_of(some.items[1]), SETTINGS)
+        Questions.check_training(rows_of(some.items[1]))
 
 
 def test_the_loss_of_the_tally_is_that_of_training():

@@ -74,7 +74,7 @@ def test_learning_needs_two_numbers():
     settings = FinetuneSettings.create({"model": "m", "train": "t", "output_dir": "o"})
     same = Rows(PATH, [Row("a", None, 1.5, 2), Row("b", None, 1.5, 3)])
     with pytest.raises(DataError, match=r"^train\.tsv: all 2 rows have the same number: there is nothing to learn"):
-        Regression.learn(same, settings)
+        Regression.check_training(same)
     rows = Rows(PATH, [Row("a", None, 1.0, 2), Row("b", None, 4.5, 3)])
     assert Regression.learn(rows, settings).describe(rows) == "2 texts (from 1 to 4.5, mean 2.750)"
     assert [Regression().stratum(row) for row in rows] == ["1", "4"]

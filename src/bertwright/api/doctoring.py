@@ -79,6 +79,7 @@ def doctor(settings: DoctorSettings | None = None, /, **options: object) -> Diag
     files = given_files(settings)
     tables = {role: kind.table(path, settings, labelled=True, quarantine=None) for role, path in files.items()}
     rows = {role: Rows(table.path, list(table.read())) for role, table in tables.items()}
+    kind.check_training(rows["train"])
     task = kind.learn(rows["train"], settings)
     check_metric(task, settings.best_metric)
     positions = start.config.max_position_embeddings

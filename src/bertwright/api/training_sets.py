@@ -14,9 +14,8 @@ from bertwright.errors import UsageError
 from bertwright.settings import FinetuneSettings
 from bertwright.tasks.checks.files import LabelledFiles
 from bertwright.tasks.checks.listed import short_findings
-from bertwright.tasks.classification import Classification
 from bertwright.tasks.finetuning import Rows, TaskExamples, split
-from bertwright.tasks.kinds import TASKS, AnyTask, guess_task
+from bertwright.tasks.kinds import TASKS, AnyTask, check_settings, guess_task
 from bertwright.text.wordpiece import WordPiece
 
 
@@ -40,19 +39,17 @@ class TrainingSets:
             DataError, UsageError: A file, its labels, or a setting that depends on the labels is wrong.
         """
         kind = task_kind(settings)
-        if settings.calibrate and kind is not Classification:
-            raise UsageError(f"calibrate is for classification, and the task is {kind.name}")
         train = _read(kind, settings.train, "train", settings, folder)
-        task = kind.learn(train, settings)
+        kind.check_training(train)
         if settings.validation is not None:
             validation = _read(kind, settings.validation, "validation", settings, folder)
         else:
-            strata, groups = [task.stratum(row) for row in train], task.groups(train)
+            strata, groups = [kind.stratum(row) for row in train], kind.groups(train)
             seed = settings.seed if settings.split_seed is None else settings.split_seed
             train, validation = split(train, strata, settings.validation_fraction, seed=seed, groups=groups)
             share = f"{settings.validation_fraction:.0%} of each label, seed {seed}"
             say(f"validation set split off {train.path}: {share}", quiet=settings.quiet)
-            task = kind.learn(train, settings)  # weights of classes are of what is learned from
+        task = kind.learn(train, settings)  # weights of classes are of what is learned from
         say(f"train: {task.describe(train)}", quiet=settings.quiet)
         say(f"validation: {task.describe(validation)}", quiet=settings.quiet)
         sets = cls(task, train, validation)
@@ -119,12 +116,19 @@ def quarantine_file(folder: Path, role: str) -> Path:
 
 
 def task_kind(settings: FinetuneSettings) -> type[AnyTask]:
-    """The task that is wanted, else the one that the training file asks for; the user is told which."""
+    """The task that is wanted, else the one that the training file asks for; the user is told which.
+
+    Raises:
+        UsageError: Something is asked for that the task cannot do.
+    """
     if settings.task is not None:
-        return TASKS[settings.task]
-    guess = guess_task(settings.train, settings)
-    say(f"task: {guess.name}, as {guess.reason} (--task to choose another)", quiet=settings.quiet)
-    return TASKS[guess.name]
+        kind = TASKS[settings.task]
+    else:
+        name, reason = guess_task(settings.train, settings)
+        say(f"task: {name}, as {reason} (--task to choose another)", quiet=settings.quiet)
+        kind = TASKS[name]
+    check_settings(kind, settings)
+    return kind
 
 
 def _read(kind: type[AnyTask], path: Path, role: str, settings: FinetuneSettings, folder: Path) -> Rows[Any]:

@@ -15,7 +15,7 @@ from difflib import SequenceMatcher
 import numpy as np
 from numpy.typing import NDArray
 
-from bertwright.tasks.row_counts import Column, Weights, summed
+from bertwright.tasks.row_counts import Column, Columns, Weights, summed
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -61,7 +61,7 @@ def f1(prediction: str, golds: Sequence[str], *, chinese: bool = False) -> float
     return max(_f1(predicted, gold, common(predicted, gold)) for gold in (_tokens(g, chinese=chinese) for g in golds))
 
 
-class AnswerScores:
+class AnswerScores(Columns):
     """Scores of questions, gathered one by one.
 
     Attributes:
@@ -104,11 +104,6 @@ class AnswerScores:
         self._has_answer.add([bool(gold)])
         self._says_something.add([bool(predicted)])
         self._no_answer.add([math.nan if no_answer_probability is None else no_answer_probability])
-
-    def extend(self, other: "AnswerScores") -> None:
-        """Count the questions of another one as well."""
-        for name in ("exact_matches", "f1s", "_has_answer", "_says_something", "_no_answer"):
-            getattr(self, name).extend(getattr(other, name))
 
     def metrics(
         self, weights: Weights = None, *, threshold: float | NDArray[np.float64] = math.inf

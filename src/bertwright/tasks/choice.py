@@ -22,13 +22,14 @@ from bertwright.errors import UsageError
 from bertwright.model.config import BertConfig
 from bertwright.model.flat import FlatTokens
 from bertwright.model.heads import Headed, MultipleChoice
-from bertwright.settings import FinetuneSettings, TableSettings
+from bertwright.settings import FinetuneSettings
+from bertwright.tasks.contexts import ContextTask
 from bertwright.tasks.finetuning import Rows
-from bertwright.tasks.row_counts import Column, Weights, rows_of, summed
+from bertwright.tasks.row_counts import Column, RowTally, Weights, rows_of, summed
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.tasks.texts import logits
 from bertwright.text.tables.choices import ChoiceRow, open_choices
-from bertwright.text.tables.table import Table
+from bertwright.text.tables.table import Form
 from bertwright.text.wordpiece import Encoded, WordPiece, ranges
 
 BEST = "fits"
@@ -151,7 +152,7 @@ class ChoiceExamples:
         return rows
 
 
-class Choice:
+class Choice(ContextTask[ChoiceRow]):
     """The task: cross-entropy over the choices of a question."""
 
     name: ClassVar[str] = "choice"
@@ -159,24 +160,15 @@ class Choice:
     labels = (BEST,)
     metrics = ("accuracy", "loss")
 
-    def __init__(self, smoothing: float = 0.0) -> None:
-        self.smoothing = smoothing
-
-    @classmethod
-    def table(
-        cls, path: Path, settings: TableSettings, *, labelled: bool, quarantine: Path | None = None
-    ) -> Table[ChoiceRow]:
-        """Open a file of questions with choices; see `FinetuneTask`."""
-        keep = quarantine if settings.skip_bad_rows else None
-        form = open_choices(path, needs_answer=labelled)
-        return Table(path, form, skip_bad_rows=settings.skip_bad_rows, quarantine=keep)
+    @staticmethod
+    def open(path: Path, *, labelled: bool) -> Form[ChoiceRow]:
+        """See `ContextTask`."""
+        return open_choices(path, needs_answer=labelled)
 
     @classmethod
     def learn(cls, rows: Rows[ChoiceRow], settings: FinetuneSettings) -> Self:
         """See `FinetuneTask`."""
-        del rows
-        if settings.class_weights != "none" or settings.label_smoothing:
-            raise UsageError("class_weights and label_smoothing are for labels, and choices have none")
+        del rows, settings
         return cls()
 
     @classmethod
@@ -189,22 +181,16 @@ class Choice:
         """See `FinetuneTask`."""
         return replace(config, labels=self.labels, problem_type=None, task={"name": self.name})
 
-    def check(self, rows: Rows[ChoiceRow], source: str) -> None:
-        """A right choice is one of its own row's: there is nothing to know."""
-
     def describe(self, rows: Rows[ChoiceRow]) -> str:
         """Number of questions, and of choices."""
         counts = sorted(Counter(len(row.choices) for row in rows).items())
         return f"{len(rows)} questions ({', '.join(f'{count} with {choices} choices' for choices, count in counts)})"
 
-    def stratum(self, row: ChoiceRow) -> str:
+    @staticmethod
+    def stratum(row: ChoiceRow) -> str:
         """Nothing tells rows apart that a split should be even in."""
         del row
         return ""
-
-    def groups(self, rows: Rows[ChoiceRow]) -> Sequence[object]:
-        """Questions to one context."""
-        return [row.context for row in rows]
 
     def shown(self, row: ChoiceRow) -> tuple[str, ...]:
         """The context, the question and the choices."""
@@ -275,17 +261,12 @@ class Choice:
             yield Chosen(row.id, row.question, row.choices[choice], choice, own, cut)
 
 
-class ChoiceTally:
+class ChoiceTally(RowTally):
     """Right answers and loss, and what would be right by always choosing the same place."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._places, self._chosen = Column(dtype=np.int64), Column(dtype=np.int64)
-        self._losses = Column()
-
-    @property
-    def losses(self) -> Float[np.ndarray, " N"]:
-        """The cross-entropy of each question."""
-        return self._losses.values
 
     @property
     def right(self) -> Bool[np.ndarray, " N"]:
@@ -300,16 +281,11 @@ class ChoiceTally:
         truth = torch.from_numpy(examples.answers)
         self._losses.add(functional.cross_entropy(torch.from_numpy(found).double(), truth, reduction="none").numpy())
 
-    def extend(self, other: "ChoiceTally") -> None:
-        """Count the questions of another tally as well."""
-        self._places.extend(other._places)
-        self._chosen.extend(other._chosen)
-        self._losses.extend(other._losses)
-
     def metrics(self, weights: Weights = None) -> dict[str, float]:
         """Loss and accuracy."""
-        questions = max(rows_of(len(self.losses), weights), 1)
-        return {"loss": summed(self.losses, weights) / questions, "accuracy": summed(self.right, weights) / questions}
+        questions = rows_of(len(self.losses), weights)
+        accuracy = summed(self.right, weights) / max(questions, 1)
+        return {"loss": self.mean_loss(questions, weights), "accuracy": accuracy}
 
     def details(self) -> dict[str, Any]:
         """How often each place is right, and how often it was chosen."""

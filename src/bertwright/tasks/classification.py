@@ -4,7 +4,7 @@ Labels are names here; their order in the logits is that of `labels`. Knows no o
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -18,30 +18,15 @@ from torch.nn import functional
 
 from bertwright.errors import DataError, ModelFolderError, UsageError
 from bertwright.model.config import BertConfig
-from bertwright.model.heads import Headed, SequenceClassifier
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.calibration import best_temperature, reliability
 from bertwright.tasks.finetuning import Rows, counted
 from bertwright.tasks.metrics import Matrix, classification_metrics, per_class
 from bertwright.tasks.ranking import Ranking
-from bertwright.tasks.row_counts import Column, RowCounts, Weights, rows_of, summed
-from bertwright.tasks.task import Batch, Outputs
-from bertwright.tasks.texts import (
-    LabelledBatch,
-    LabelledTexts,
-    TextAnswer,
-    check_known,
-    encode_texts,
-    label_order,
-    logits,
-    no_groups,
-    open_texts,
-    text_rows,
-    texts_of,
-)
-from bertwright.text.tables.table import Table
-from bertwright.text.tables.texts import Row, one_label
-from bertwright.text.wordpiece import WordPiece
+from bertwright.tasks.row_counts import Column, RowCounts, RowTally, Weights, rows_of
+from bertwright.tasks.task import Outputs
+from bertwright.tasks.texts import LabelledBatch, LabelledTexts, TextAnswer, TextTask, check_known, label_order
+from bertwright.text.tables.texts import Cells, Row, one_label
 
 UNLABELLED = -1
 TEMPERATURE = "temperature"
@@ -64,7 +49,7 @@ class Prediction(TextAnswer):
     truncated: bool
 
 
-class Classification:
+class Classification(TextTask[str]):
     """The task: cross-entropy over the labels.
 
     Args:
@@ -77,10 +62,6 @@ class Classification:
     """
 
     name: ClassVar[str] = "classification"
-    head: ClassVar[type[Headed]] = SequenceClassifier
-    asked = staticmethod(text_rows)
-    shown = staticmethod(texts_of)
-    groups = staticmethod(no_groups)
 
     def __init__(
         self,
@@ -98,18 +79,21 @@ class Classification:
         self.positive = positive
         self.calibrate, self.temperature = calibrate, temperature
 
-    @classmethod
-    def table(
-        cls, path: Path, settings: TableSettings, *, labelled: bool, quarantine: Path | None = None
-    ) -> Table[Row[str]]:
-        """Open a table with one label column; see `FinetuneTask`."""
-        return open_texts(path, settings, one_label, labelled=labelled, quarantine=quarantine)
+    @staticmethod
+    def label_reader(settings: TableSettings) -> Callable[[Cells], str | None]:
+        """One label column."""
+        del settings
+        return one_label
+
+    @staticmethod
+    def check_training(rows: Rows[Row[str]]) -> None:
+        """See `FinetuneTask`."""
+        check_classes(_names(rows), rows.path)
 
     @classmethod
     def learn(cls, rows: Rows[Row[str]], settings: FinetuneSettings) -> Self:
         """See `FinetuneTask`."""
         names = _names(rows)
-        check_classes(names, rows.path)
         labels = label_order(names)
         check_positive(settings.positive_label, labels)
         return cls(
@@ -152,11 +136,13 @@ class Classification:
         """See `FinetuneTask`."""
         check_known([(row.label or "", row.line) for row in rows], self.labels, rows.path, source)
 
-    def describe(self, rows: Rows[Row[str]]) -> str:
-        """Number of rows, and of each label."""
-        return f"{len(rows)} texts ({counted(_names(rows))})"
+    @staticmethod
+    def told(rows: Rows[Row[str]]) -> str:
+        """How many there are of each label."""
+        return counted(_names(rows))
 
-    def stratum(self, row: Row[str]) -> str:
+    @staticmethod
+    def stratum(row: Row[str]) -> str:
         """Its label."""
         return row.label or ""
 
@@ -164,11 +150,10 @@ class Classification:
         """Its label."""
         return {"true_label": row.label}
 
-    def encode(self, rows: Rows[Row[str]], tokenizer: WordPiece, max_length: int) -> LabelledTexts:
-        """Token ids and label numbers; a row without a label has -1."""
+    def numbers(self, rows: Rows[Row[str]]) -> Int[np.ndarray, " N"]:
+        """The place of each label in the logits; -1 where there is none."""
         number = {label: place for place, label in enumerate(self.labels)}
-        numbers = [UNLABELLED if row.label is None else number[row.label] for row in rows]
-        return encode_texts(rows, np.array(numbers, dtype=np.int64), tokenizer, max_length)
+        return np.array([UNLABELLED if row.label is None else number[row.label] for row in rows], dtype=np.int64)
 
     def losses(self, model: nn.Module, batch: LabelledBatch) -> Mapping[str, Tensor]:
         """Sum of the weighted, smoothed cross-entropies of the batch."""
@@ -180,12 +165,8 @@ class Classification:
     def counts(self, batch: LabelledBatch) -> Mapping[str, float]:
         """Sum of the weights of the batch's labels: the number of texts when all weigh 1."""
         if self.weights is None:
-            return {"loss": float(len(batch.labels))}
+            return super().counts(batch)
         return {"loss": float(self.weights[batch.labels.cpu()].sum())}
-
-    def outputs(self, model: nn.Module, batch: Batch) -> Float[Tensor, "B C"]:
-        """Logits, in fp32 at least, whatever the precision of the model."""
-        return logits(model, batch)
 
     def tally(self) -> "ClassificationTally":
         """An empty tally."""
@@ -210,24 +191,20 @@ class Classification:
             yield Prediction(row.text, row.pair, self.labels[best], scores[best], named, cut)
 
 
-class ClassificationTally:
+class ClassificationTally(RowTally):
     """Of each text the true and the given label, how sure the model is, and the plain cross-entropy."""
 
     def __init__(self, task: Classification) -> None:
+        super().__init__()
         self.task = task
         self._cells = RowCounts()  # of the confusion matrix
-        self._losses, self._confidences = Column(), Column()
+        self._confidences = Column()
         self._scores, self._positive = Column(), Column(dtype=np.bool_)  # with two labels
 
     @property
     def matrix(self) -> Matrix:
         """Counts by true label (row) and given label (column)."""
         return self._matrix(None)
-
-    @property
-    def losses(self) -> Float[np.ndarray, " N"]:
-        """The plain (unweighted, unsmoothed, uncalibrated) cross-entropy of each text."""
-        return self._losses.values
 
     @property
     def right(self) -> Bool[np.ndarray, " N"]:
@@ -252,17 +229,11 @@ class ClassificationTally:
             self._scores.add(probabilities[:, positive])
             self._positive.add(labels == positive)
 
-    def extend(self, other: "ClassificationTally") -> None:
-        """Count the texts of another tally as well."""
-        self._cells.extend(other._cells)
-        for name in ("_losses", "_confidences", "_scores", "_positive"):
-            getattr(self, name).extend(getattr(other, name))
-
     def metrics(self, weights: Weights = None) -> dict[str, float]:
         """Loss, the figures of `classification_metrics`, and with two labels those of `Ranking`."""
         matrix = self._matrix(weights)
         positive = self.task.labels.index(self.task.positive) if self.task.positive is not None else None
-        figures = {"loss": summed(self.losses, weights) / max(rows_of(self._cells.rows, weights), 1)}
+        figures = {"loss": self.mean_loss(rows_of(self._cells.rows, weights), weights)}
         figures |= classification_metrics(matrix, positive=positive)
         return figures if positive is None else figures | self._ranking.metrics(weights)
 

@@ -147,12 +147,20 @@ class FinetuneTask(Task[BatchT_contra], Protocol[RowT, BatchT_contra, ExamplesT]
     def table(cls, path: Path, settings: TableSettings, *, labelled: bool, quarantine: Path | None) -> Table[RowT]:
         """Open a file of such rows."""
 
-    @classmethod
-    def learn(cls, rows: Rows[RowT], settings: FinetuneSettings) -> Self:
-        """The task that these training rows set.
+    @staticmethod
+    def check_training(rows: Rows[RowT]) -> None:
+        """See that training rows differ in what is to be learned.
 
         Raises:
-            DataError, UsageError: There is nothing to learn from them, or a setting does not fit them.
+            DataError: There is nothing to learn from them.
+        """
+
+    @classmethod
+    def learn(cls, rows: Rows[RowT], settings: FinetuneSettings) -> Self:
+        """The task that these training rows set, which passed `check_training`.
+
+        Raises:
+            UsageError: A setting does not fit them.
         """
 
     @classmethod
@@ -172,12 +180,15 @@ class FinetuneTask(Task[BatchT_contra], Protocol[RowT, BatchT_contra, ExamplesT]
     def describe(self, rows: Rows[RowT]) -> str:
         """Number of rows, and of what in them, on one line."""
 
-    def stratum(self, row: RowT) -> str:
+    @staticmethod
+    def stratum(row: RowT) -> str:
         """Of what each part of a split gets its share."""
         ...
 
-    def groups(self, rows: Rows[RowT]) -> Sequence[object]:
+    @staticmethod
+    def groups(rows: Rows[RowT]) -> Sequence[object]:
         """What each row shares with others that must not be on both sides of a split; nothing where none does."""
+        ...
 
     def shown(self, row: RowT) -> tuple[str, ...]:
         """The row's texts."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from bertwright.errors import ModelFolderError, UsageError
 from bertwright.model.config import BertConfig
-from bertwright.settings import TableSettings
+from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.choice import Choice
 from bertwright.tasks.classification import Classification
 from bertwright.tasks.finetuning import FinetuneTask
@@ -42,6 +42,29 @@ class Guess(NamedTuple):
 
     name: str
     reason: str
+
+
+_ONLY_FOR: Mapping[str, tuple[type[AnyTask], ...]] = MappingProxyType(
+    {
+        "calibrate": (Classification,),
+        "class_weights": (Classification, MultiLabel, Tagging),
+        "label_smoothing": (Classification, Tagging),
+    }
+)
+"""Settings that not every task knows what to do with."""
+
+
+def check_settings(kind: type[AnyTask], settings: FinetuneSettings) -> None:
+    """See that nothing is asked for that the task cannot do.
+
+    Raises:
+        UsageError: Something is.
+    """
+    for name, kinds in _ONLY_FOR.items():
+        if kind not in kinds and getattr(settings, name) != FinetuneSettings.model_fields[name].default:
+            *others, last = (known.name for known in kinds)
+            known = f"{', '.join(others)} and {last}" if others else last
+            raise UsageError(f"{name} is for {known}, and the task is {kind.name}")
 
 
 def task_of(config: BertConfig) -> AnyTask | None:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
-from bertwright.tasks.row_counts import Column, RowCounts, Weights, rows_of, summed
+from bertwright.tasks.row_counts import Column, Columns, RowCounts, Weights, rows_of, summed
 
 Matrix = NDArray[Any]
 """Counts: whole numbers, unless rows are weighted."""
@@ -65,7 +65,7 @@ def _named(labels: Sequence[str], *figures: NDArray[Any]) -> dict[str, dict[str,
     }
 
 
-class LabelCounts:
+class LabelCounts(Columns):
     """Hits, true and given labels of each of C labels that a text can have any number of; adds up text by text.
 
     Attributes:
@@ -87,11 +87,6 @@ class LabelCounts:
         rows, labels, which = np.nonzero(np.stack([truth & given, truth, given], axis=2))
         self._counts.add(rows, labels * 3 + which, len(truth))
         self.all_right.add((truth == given).all(axis=1))
-
-    def extend(self, other: "LabelCounts") -> None:
-        """Count the texts of another one as well."""
-        self._counts.extend(other._counts)
-        self.all_right.extend(other.all_right)
 
     def metrics(self, weights: Weights = None) -> dict[str, float]:
         """Share of texts whose labels are all right, and micro, macro and weighted precision, recall and F1."""

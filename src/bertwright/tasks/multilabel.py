@@ -4,10 +4,9 @@ A label is given where its probability reaches its threshold: 0.5, or what was b
 model folder then carries. Knows no optimizer and no command line.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -19,28 +18,13 @@ from torch.nn import functional
 
 from bertwright.errors import DataError, ModelFolderError
 from bertwright.model.config import BertConfig
-from bertwright.model.heads import Headed, SequenceClassifier
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.finetuning import Rows, counted
 from bertwright.tasks.metrics import LabelCounts, best_threshold
-from bertwright.tasks.row_counts import Column, Weights, rows_of, summed
-from bertwright.tasks.task import Batch, Outputs
-from bertwright.tasks.texts import (
-    LabelledBatch,
-    LabelledTexts,
-    TextAnswer,
-    check_known,
-    encode_texts,
-    label_order,
-    logits,
-    no_groups,
-    open_texts,
-    text_rows,
-    texts_of,
-)
-from bertwright.text.tables.table import Table
-from bertwright.text.tables.texts import Row, several_labels
-from bertwright.text.wordpiece import WordPiece
+from bertwright.tasks.row_counts import Column, RowTally, Weights, rows_of
+from bertwright.tasks.task import Outputs
+from bertwright.tasks.texts import LabelledBatch, LabelledTexts, TextAnswer, TextTask, check_known, label_order
+from bertwright.text.tables.texts import Cells, Row, several_labels
 
 Names = tuple[str, ...]
 THRESHOLDS = "thresholds"
@@ -62,7 +46,7 @@ class Labelled(TextAnswer):
     truncated: bool
 
 
-class MultiLabel:
+class MultiLabel(TextTask[Names]):
     """The task: binary cross-entropy for each label.
 
     Args:
@@ -72,10 +56,6 @@ class MultiLabel:
     """
 
     name: ClassVar[str] = "multilabel"
-    head: ClassVar[type[Headed]] = SequenceClassifier
-    asked = staticmethod(text_rows)
-    shown = staticmethod(texts_of)
-    groups = staticmethod(no_groups)
     metrics = ("f1_micro", "f1_macro", "f1_weighted", "accuracy", "loss")
 
     def __init__(
@@ -89,24 +69,25 @@ class MultiLabel:
         self.thresholds = np.full(len(self.labels), 0.5) if thresholds is None else thresholds
         self.positive_weights = None if positive_weights is None else torch.tensor(positive_weights)
 
-    @classmethod
-    def table(
-        cls, path: Path, settings: TableSettings, *, labelled: bool, quarantine: Path | None = None
-    ) -> Table[Row[Names]]:
-        """Open a table with a list of labels, or a column for each; see `FinetuneTask`."""
-        read = partial(several_labels, separator=settings.label_separator)
-        return open_texts(path, settings, read, labelled=labelled, quarantine=quarantine)
+    @staticmethod
+    def label_reader(settings: TableSettings) -> Callable[[Cells], Names]:
+        """A list of labels, or a column for each."""
+        return partial(several_labels, separator=settings.label_separator)
+
+    @staticmethod
+    def check_training(rows: Rows[Row[Names]]) -> None:
+        """See `FinetuneTask`."""
+        if not any(row.label for row in rows):
+            raise DataError(f"{rows.path}: not one of {len(rows)} rows has a label: is it the right --label-column?")
 
     @classmethod
     def learn(cls, rows: Rows[Row[Names]], settings: FinetuneSettings) -> Self:
         """See `FinetuneTask`."""
         labels = label_order([name for row in rows for name in row.label or ()])
-        if not labels:
-            raise DataError(f"{rows.path}: not one of {len(rows)} rows has a label: is it the right --label-column?")
         task = cls(labels)
         if settings.class_weights != "balanced":
             return task
-        positives = task.truths(rows).sum(axis=0)
+        positives = task.numbers(rows).sum(axis=0)
         return cls(labels, positive_weights=(len(rows) - positives) / positives)
 
     @classmethod
@@ -129,13 +110,15 @@ class MultiLabel:
         named = [(name, row.line) for row in rows for name in row.label or ()]
         check_known(named, self.labels, rows.path, source)
 
-    def describe(self, rows: Rows[Row[Names]]) -> str:
-        """Number of rows, and of each label."""
+    @staticmethod
+    def told(rows: Rows[Row[Names]]) -> str:
+        """How many there are of each label, and of rows without one."""
         bare = sum(not row.label for row in rows)
-        told = counted([name for row in rows for name in row.label or ()])
-        return f"{len(rows)} texts ({told}{f'; {bare} without a label' if bare else ''})"
+        each = counted([name for row in rows for name in row.label or ()])
+        return each + (f"; {bare} without a label" if bare else "")
 
-    def stratum(self, row: Row[Names]) -> str:
+    @staticmethod
+    def stratum(row: Row[Names]) -> str:
         """Its rarest label would be best; its first one is cheap and nearly as good."""
         return (row.label or ("",))[0]
 
@@ -143,17 +126,13 @@ class MultiLabel:
         """Its labels."""
         return {"true_labels": list(row.label or ())}
 
-    def truths(self, rows: Rows[Row[Names]]) -> Bool[np.ndarray, "N C"]:
-        """Which labels each row has."""
+    def numbers(self, rows: Rows[Row[Names]]) -> Float[np.ndarray, "N C"]:
+        """1 for each label that a row has, else 0."""
         number = {label: place for place, label in enumerate(self.labels)}
-        found = np.zeros((len(rows), len(self.labels)), dtype=bool)
+        found = np.zeros((len(rows), len(self.labels)), dtype=np.float32)
         for place, row in enumerate(rows):
-            found[place, [number[name] for name in row.label or ()]] = True
+            found[place, [number[name] for name in row.label or ()]] = 1
         return found
-
-    def encode(self, rows: Rows[Row[Names]], tokenizer: WordPiece, max_length: int) -> LabelledTexts:
-        """Token ids, and 1 for each label that a row has."""
-        return encode_texts(rows, self.truths(rows).astype(np.float32), tokenizer, max_length)
 
     def losses(self, model: nn.Module, batch: LabelledBatch) -> Mapping[str, Tensor]:
         """Sum of the binary cross-entropies over texts and labels."""
@@ -167,10 +146,6 @@ class MultiLabel:
     def counts(self, batch: LabelledBatch) -> Mapping[str, float]:
         """Texts times labels."""
         return {"loss": float(batch.labels.numel())}
-
-    def outputs(self, model: nn.Module, batch: Batch) -> Float[Tensor, "B C"]:
-        """Logits, in fp32 at least, whatever the precision of the model."""
-        return logits(model, batch)
 
     def tally(self) -> "MultiLabelTally":
         """An empty tally."""
@@ -195,18 +170,14 @@ class MultiLabel:
             yield Labelled(row.text, row.pair, tuple(self.labels[place] for place in given), named, cut)
 
 
-class MultiLabelTally:
+class MultiLabelTally(RowTally):
     """Hits and misses of each label, and the plain loss."""
 
     def __init__(self, task: MultiLabel) -> None:
+        super().__init__()
         self.task = task
         self.counts = LabelCounts(len(task.labels))
-        self._losses, self._given = Column(), Column(dtype=np.int64)
-
-    @property
-    def losses(self) -> Float[np.ndarray, " N"]:
-        """The cross-entropy of each text, summed over its labels."""
-        return self._losses.values
+        self._given = Column(dtype=np.int64)
 
     @property
     def right(self) -> Bool[np.ndarray, " N"]:
@@ -221,16 +192,10 @@ class MultiLabelTally:
         found, wanted = torch.from_numpy(outputs).double(), torch.from_numpy(examples.labels).double()
         self._losses.add(functional.binary_cross_entropy_with_logits(found, wanted, reduction="none").sum(1).numpy())
 
-    def extend(self, other: "MultiLabelTally") -> None:
-        """Count the texts of another tally as well."""
-        self.counts.extend(other.counts)
-        self._losses.extend(other._losses)
-        self._given.extend(other._given)
-
     def metrics(self, weights: Weights = None) -> dict[str, float]:
         """Loss, share of texts whose labels are all right, and precision, recall, F1 in each way of averaging."""
-        decisions = max(rows_of(self.counts.texts, weights) * len(self.task.labels), 1)
-        return {"loss": summed(self.losses, weights) / decisions, **self.counts.metrics(weights)}
+        decisions = rows_of(self.counts.texts, weights) * len(self.task.labels)
+        return {"loss": self.mean_loss(decisions, weights), **self.counts.metrics(weights)}
 
     def details(self) -> dict[str, Any]:
         """Labels, thresholds, and the figures of each label."""

@@ -26,15 +26,16 @@ from bertwright.errors import DataError, ModelFolderError, UsageError
 from bertwright.model.config import BertConfig
 from bertwright.model.flat import FlatTokens
 from bertwright.model.heads import Headed, SpanFinder
-from bertwright.settings import FinetuneSettings, TableSettings
+from bertwright.settings import FinetuneSettings
 from bertwright.tasks.answer_metrics import AnswerScores
 from bertwright.tasks.answer_spans import BestSpans, Window, best_spans
+from bertwright.tasks.contexts import ContextTask
 from bertwright.tasks.finetuning import Rows
-from bertwright.tasks.row_counts import Column, Weights, summed
+from bertwright.tasks.row_counts import Column, RowTally, Weights, summed
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.text.corpus.words import has_chinese
 from bertwright.text.tables.questions import QuestionRow, open_questions
-from bertwright.text.tables.table import Table
+from bertwright.text.tables.table import Form
 from bertwright.text.windows import Windows, cut_windows
 from bertwright.text.wordpiece import WordPiece, ranges
 
@@ -216,7 +217,7 @@ class QuestionExamples:
         return f"{self.rows.path}: questions " + ", ".join(asked)
 
 
-class Questions:
+class Questions(ContextTask[QuestionRow]):
     """The task: cross-entropy of where the answer begins, and of where it ends.
 
     Args:
@@ -251,22 +252,20 @@ class Questions:
         names = ("unanswerable", "threshold", "chinese", "stride", "max_answer_length", "n_best")
         return {name: getattr(self, name) for name in names}
 
-    @classmethod
-    def table(
-        cls, path: Path, settings: TableSettings, *, labelled: bool, quarantine: Path | None = None
-    ) -> Table[QuestionRow]:
-        """Open a file of questions; see `FinetuneTask`."""
-        keep = quarantine if settings.skip_bad_rows else None
-        form = open_questions(path, needs_answers=labelled)
-        return Table(path, form, skip_bad_rows=settings.skip_bad_rows, quarantine=keep)
+    @staticmethod
+    def open(path: Path, *, labelled: bool) -> Form[QuestionRow]:
+        """See `ContextTask`."""
+        return open_questions(path, needs_answers=labelled)
+
+    @staticmethod
+    def check_training(rows: Rows[QuestionRow]) -> None:
+        """See `FinetuneTask`."""
+        if not any(row.answers for row in rows):
+            raise DataError(f"{rows.path}: not one of {len(rows)} questions has an answer: there is nothing to learn")
 
     @classmethod
     def learn(cls, rows: Rows[QuestionRow], settings: FinetuneSettings) -> Self:
         """See `FinetuneTask`."""
-        if settings.class_weights != "none":
-            raise UsageError("class_weights = balanced is for labels, and answers have none")
-        if not any(row.answers for row in rows):
-            raise DataError(f"{rows.path}: not one of {len(rows)} questions has an answer: there is nothing to learn")
         return cls(
             unanswerable=any(not row.answers for row in rows),
             chinese=_mostly_chinese(rows),
@@ -287,22 +286,16 @@ class Questions:
         """See `FinetuneTask`."""
         return replace(config, labels=self.labels, problem_type=None, task={"name": self.name, **self._settings})
 
-    def check(self, rows: Rows[QuestionRow], source: str) -> None:
-        """An answer is a part of its own context: there is nothing to know."""
-
     def describe(self, rows: Rows[QuestionRow]) -> str:
         """Numbers of questions, of contexts, and of questions without an answer."""
         bare = sum(not row.answers for row in rows)
         contexts = len({row.context for row in rows})
         return f"{len(rows)} questions to {contexts} contexts" + (f" ({bare} without an answer)" if bare else "")
 
-    def stratum(self, row: QuestionRow) -> str:
+    @staticmethod
+    def stratum(row: QuestionRow) -> str:
         """Questions with an answer, and without."""
         return str(bool(row.answers))
-
-    def groups(self, rows: Rows[QuestionRow]) -> Sequence[object]:
-        """Questions to one context."""
-        return [row.context for row in rows]
 
     def shown(self, row: QuestionRow) -> tuple[str, ...]:
         """The question and the context."""
@@ -413,21 +406,14 @@ class Questions:
         return 1 / (1 + exp(-max(min(found.null_difference, 700.0), -700.0)))
 
 
-class QuestionTally:
+class QuestionTally(RowTally):
     """The official scripts' figures, and the plain loss a window."""
 
-    right = None
-
     def __init__(self, task: Questions) -> None:
+        super().__init__()
         self.task = task
         self.scores = AnswerScores(with_no_answer=task.unanswerable, chinese=task.chinese)
-        self._losses, self._windows = Column(), Column()
-        self._thresholds = Column()
-
-    @property
-    def losses(self) -> Float[np.ndarray, " N"]:
-        """The cross-entropy of each question, summed over its windows."""
-        return self._losses.values
+        self._windows, self._thresholds = Column(), Column()
 
     def add(self, outputs: Outputs, examples: QuestionExamples) -> None:
         """Count some questions."""
@@ -448,18 +434,12 @@ class QuestionTally:
         question, questions = examples.windows.text, len(examples.rows)
         self._losses.add(np.bincount(question, losses, minlength=questions))
         self._windows.add(np.bincount(question, minlength=questions))
-        self._thresholds.add(np.full(questions, self.task.threshold))
-
-    def extend(self, other: "QuestionTally") -> None:
-        """Count the questions of another tally as well; each keeps the threshold of its own model."""
-        self.scores.extend(other.scores)
-        for name in ("_losses", "_windows", "_thresholds"):
-            getattr(self, name).extend(getattr(other, name))
+        self._thresholds.add(np.full(questions, self.task.threshold))  # a tally that goes on with another keeps both
 
     def metrics(self, weights: Weights = None) -> dict[str, float]:
         """Loss, and exact match and F1 from 0 to 100."""
         figures = self.scores.metrics(weights, threshold=self._thresholds.values)
-        return {"loss": summed(self.losses, weights) / max(summed(self._windows.values, weights), 1), **figures}
+        return {"loss": self.mean_loss(summed(self._windows.values, weights), weights), **figures}
 
     def details(self) -> dict[str, Any]:
         """From which probability on no answer is given."""

@@ -1,9 +1,8 @@
 """Regression: a number for a text, or for a pair of texts. Knows no optimizer and no command line."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,26 +12,13 @@ from torch.nn import functional
 
 from bertwright.errors import DataError
 from bertwright.model.config import BertConfig
-from bertwright.model.heads import Headed, SequenceClassifier
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.metrics import regression_metrics
-from bertwright.tasks.row_counts import Column, Weights
+from bertwright.tasks.row_counts import Column, RowTally, Weights
 from bertwright.tasks.task import Batch, Outputs
-from bertwright.tasks.texts import (
-    LabelledBatch,
-    LabelledTexts,
-    TextAnswer,
-    encode_texts,
-    logits,
-    no_groups,
-    open_texts,
-    text_rows,
-    texts_of,
-)
-from bertwright.text.tables.table import Table
-from bertwright.text.tables.texts import Row, number
-from bertwright.text.wordpiece import WordPiece
+from bertwright.tasks.texts import LabelledBatch, LabelledTexts, TextAnswer, TextTask
+from bertwright.text.tables.texts import Cells, Row, number
 
 SCORE = "score"
 """What the only output is called, where classes have their names."""
@@ -51,33 +37,32 @@ class Estimate(TextAnswer):
     truncated: bool
 
 
-class Regression:
+class Regression(TextTask[float]):
     """The task: squared error, on the labels' own scale."""
 
     name: ClassVar[str] = "regression"
-    head: ClassVar[type[Headed]] = SequenceClassifier
     labels = (SCORE,)
     metrics = ("pearson", "spearman", "mse", "mae", "loss")
-    asked = staticmethod(text_rows)
-    shown = staticmethod(texts_of)
-    groups = staticmethod(no_groups)
 
-    @classmethod
-    def table(
-        cls, path: Path, settings: TableSettings, *, labelled: bool, quarantine: Path | None = None
-    ) -> Table[Row[float]]:
-        """Open a table with a number in its label column; see `FinetuneTask`."""
-        return open_texts(path, settings, number, labelled=labelled, quarantine=quarantine)
-
-    @classmethod
-    def learn(cls, rows: Rows[Row[float]], settings: FinetuneSettings) -> Self:
-        """See `FinetuneTask`."""
+    @staticmethod
+    def label_reader(settings: TableSettings) -> Callable[[Cells], float | None]:
+        """A column of numbers."""
         del settings
-        if len(set(_numbers(rows).tolist())) < 2:
+        return number
+
+    @staticmethod
+    def check_training(rows: Rows[Row[float]]) -> None:
+        """See `FinetuneTask`."""
+        if len({row.label for row in rows}) < 2:
             raise DataError(
                 f"{rows.path}: all {len(rows)} rows have the same number: there is nothing to learn; "
                 "is it the right --label-column?"
             )
+
+    @classmethod
+    def learn(cls, rows: Rows[Row[float]], settings: FinetuneSettings) -> Self:
+        """See `FinetuneTask`."""
+        del rows, settings
         return cls()
 
     @classmethod
@@ -93,12 +78,14 @@ class Regression:
     def check(self, rows: Rows[Row[float]], source: str) -> None:
         """Any number may be."""
 
-    def describe(self, rows: Rows[Row[float]]) -> str:
-        """Number of rows, and how their labels are spread."""
+    @staticmethod
+    def told(rows: Rows[Row[float]]) -> str:
+        """How the numbers are spread."""
         found = _numbers(rows)
-        return f"{len(rows)} texts (from {found.min():g} to {found.max():g}, mean {found.mean():.3f})"
+        return f"from {found.min():g} to {found.max():g}, mean {found.mean():.3f}"
 
-    def stratum(self, row: Row[float]) -> str:
+    @staticmethod
+    def stratum(row: Row[float]) -> str:
         """Its whole number: a part of a split has low ones and high ones."""
         return str(round(row.label or 0.0))
 
@@ -106,31 +93,22 @@ class Regression:
         """Its number."""
         return {"true_score": row.label}
 
-    def encode(self, rows: Rows[Row[float]], tokenizer: WordPiece, max_length: int) -> LabelledTexts:
-        """Token ids and numbers; a row without one has NaN."""
-        return encode_texts(rows, _numbers(rows).astype(np.float32), tokenizer, max_length)
+    def numbers(self, rows: Rows[Row[float]]) -> Float[np.ndarray, " N"]:
+        """The numbers; NaN where there is none."""
+        return _numbers(rows).astype(np.float32)
 
     def losses(self, model: nn.Module, batch: LabelledBatch) -> Mapping[str, Tensor]:
         """Sum of the squared errors."""
         found = self.outputs(model, batch)
         return {"loss": functional.mse_loss(found, batch.labels.to(found), reduction="sum")}
 
-    def counts(self, batch: LabelledBatch) -> Mapping[str, float]:
-        """Number of texts."""
-        return {"loss": float(len(batch.labels))}
-
     def outputs(self, model: nn.Module, batch: Batch) -> Float[Tensor, " B"]:
         """Numbers, in fp32 at least, whatever the precision of the model."""
-        return logits(model, batch).squeeze(1)
+        return super().outputs(model, batch).squeeze(1)
 
     def tally(self) -> "RegressionTally":
         """An empty tally."""
         return RegressionTally()
-
-    def tuned(self, outputs: Outputs, examples: LabelledTexts) -> Self:
-        """Nothing is tuned."""
-        del outputs, examples
-        return self
 
     def answers(self, rows: Rows[Row[float]], examples: LabelledTexts, outputs: Outputs) -> Iterator[Estimate]:
         """The numbers as they are."""
@@ -138,28 +116,18 @@ class Regression:
             yield Estimate(row.text, row.pair, score, cut)
 
 
-class RegressionTally:
+class RegressionTally(RowTally):
     """All true and estimated numbers: ranks need them together, and they are eight bytes a text."""
 
-    right = None
-
     def __init__(self) -> None:
+        super().__init__()
         self.truth, self.found = Column(), Column()
-
-    @property
-    def losses(self) -> Float[np.ndarray, " N"]:
-        """The squared error of each text."""
-        return np.asarray(np.square(self.found.values - self.truth.values))
 
     def add(self, outputs: Outputs, examples: LabelledTexts) -> None:
         """Count some texts."""
         self.truth.add(examples.labels)
         self.found.add(outputs)
-
-    def extend(self, other: "RegressionTally") -> None:
-        """Count the texts of another tally as well."""
-        self.truth.extend(other.truth)
-        self.found.extend(other.found)
+        self._losses.add(np.square(outputs.astype(np.float64) - examples.labels))
 
     def metrics(self, weights: Weights = None) -> dict[str, float]:
         """The mean squared error as `loss`, and the figures of `regression_metrics`."""

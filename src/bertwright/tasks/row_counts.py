@@ -5,13 +5,21 @@ for a part of the rows. Weights that are all 1 give the plain figures, bit for b
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Weights = NDArray[np.float64] | None
 """How often each row counts; once each when None."""
+
+
+@runtime_checkable
+class Kept(Protocol):
+    """Something of each row, gathered piece by piece."""
+
+    def extend(self, other: Any) -> None:
+        """Go on with the rows of another one."""
 
 
 def summed(values: NDArray[Any], weights: Weights) -> float:
@@ -96,3 +104,34 @@ class RowCounts:
         """How often each of `kinds` kinds occurs in all rows: whole numbers, unless there are weights."""
         of_things = None if weights is None else weights[self._row.values]
         return np.bincount(self.kinds.values, weights=of_things, minlength=kinds)
+
+
+class Columns:
+    """What keeps several things of each row, each in an attribute of its own: they go on together."""
+
+    def extend(self, other: Self) -> None:
+        """Go on with all rows of another one."""
+        for name, kept in vars(self).items():
+            if isinstance(kept, Kept):
+                kept.extend(getattr(other, name))
+
+
+class RowTally(Columns):
+    """What all tallies have: the loss of each row, whatever else they keep."""
+
+    def __init__(self) -> None:
+        self._losses = Column()
+
+    @property
+    def right(self) -> NDArray[np.bool_] | None:
+        """Of each row, whether its answer is right; None where an answer is more than right or wrong."""
+        return None
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """How wrong the model is about each row: the plain loss, whatever training makes of it."""
+        return self._losses.values
+
+    def mean_loss(self, count: float, weights: Weights) -> float:
+        """The sum of the rows' losses over how many things there are that the losses are of."""
+        return summed(self.losses, weights) / max(count, 1)

@@ -29,7 +29,7 @@ from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.classification import balanced_weights, softmax
 from bertwright.tasks.entity_metrics import EntityCounts
 from bertwright.tasks.finetuning import Rows, counted
-from bertwright.tasks.row_counts import Column, Weights, summed
+from bertwright.tasks.row_counts import RowTally, Weights, summed
 from bertwright.tasks.tag_schemes import OUTSIDE, Scheme, convert, entities, impossible, scheme_of
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.tasks.texts import check_known, open_texts
@@ -241,13 +241,18 @@ class Tagging:
         keep = quarantine if settings.skip_bad_rows else None
         return Table(path, form, skip_bad_rows=settings.skip_bad_rows, quarantine=keep)
 
+    @staticmethod
+    def check_training(rows: Rows[Sentence]) -> None:
+        """See `FinetuneTask`."""
+        tags = _all_tags(rows)
+        if not set(tags) - {OUTSIDE}:
+            raise DataError(f"{rows.path}: all {len(tags)} words have the tag O: there is nothing to find")
+
     @classmethod
     def learn(cls, rows: Rows[Sentence], settings: FinetuneSettings) -> Self:
         """See `FinetuneTask`."""
         tags = _all_tags(rows)
         types = sorted({tag.partition("-")[2] for tag in set(tags) - {OUTSIDE}})
-        if not types:
-            raise DataError(f"{rows.path}: all {len(tags)} words have the tag O: there is nothing to find")
         labels = (OUTSIDE, *(f"{letter}-{type_}" for type_ in types for letter in "BI"))
         present = [label for label in labels if label in set(tags)]
         weights = None
@@ -278,11 +283,13 @@ class Tagging:
         words = sum(len(row.words) for row in rows)
         return f"{len(rows)} sentences of {words} words ({counted(types) or 'no entities'})"
 
-    def stratum(self, row: Sentence) -> str:
+    @staticmethod
+    def stratum(row: Sentence) -> str:
         """The rarest types cannot be told from one row: whether it has any entity."""
         return next((tag.partition("-")[2] for tag in row.tags or () if tag != OUTSIDE), "")
 
-    def groups(self, rows: Rows[Sentence]) -> Sequence[object]:
+    @staticmethod
+    def groups(rows: Rows[Sentence]) -> Sequence[object]:
         """Sentences stand by themselves."""
         del rows
         return ()
@@ -368,20 +375,13 @@ class Tagging:
             yield Tagged(row.text, tuple(found), tuple(row.strings), tuple(own))
 
 
-class TaggingTally:
+class TaggingTally(RowTally):
     """Entities that were found, missed and made up, and the plain loss."""
 
-    right = None
-
     def __init__(self, task: Tagging) -> None:
+        super().__init__()
         self.task = task
         self.counts = EntityCounts()
-        self._losses = Column()
-
-    @property
-    def losses(self) -> Float[np.ndarray, " N"]:
-        """The cross-entropy of each sentence, summed over its words."""
-        return self._losses.values
 
     def add(self, outputs: Outputs, examples: TaggedExamples) -> None:
         """Count some sentences."""
@@ -393,15 +393,10 @@ class TaggingTally:
         sentence = np.repeat(np.arange(len(words)), words)
         self._losses.add(np.bincount(sentence, loss.double().numpy(), minlength=len(words)))
 
-    def extend(self, other: "TaggingTally") -> None:
-        """Count the sentences of another tally as well."""
-        self.counts.extend(other.counts)
-        self._losses.extend(other._losses)
-
     def metrics(self, weights: Weights = None) -> dict[str, float]:
         """Loss a word, and the figures of `EntityCounts`."""
-        words = max(summed(self.counts.words.values, weights), 1)
-        return {"loss": summed(self.losses, weights) / words, **self.counts.metrics(weights)}
+        words = summed(self.counts.words.values, weights)
+        return {"loss": self.mean_loss(words, weights), **self.counts.metrics(weights)}
 
     def details(self) -> dict[str, Any]:
         """Tags, and the figures of each type of entity."""

@@ -1,10 +1,11 @@
-"""Texts, or pairs of texts, that carry one label each, of whatever kind: what the classifying tasks learn from."""
+"""Texts, or pairs of texts, that carry one label each, of whatever kind: what tasks over them have in common."""
 
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Generic, Self
 
 import numpy as np
 import torch
@@ -15,11 +16,12 @@ from torch import Tensor, nn
 from bertwright.batches.batch import collate
 from bertwright.errors import DataError, UsageError
 from bertwright.model.flat import FlatTokens
+from bertwright.model.heads import Headed, SequenceClassifier
 from bertwright.settings import TableSettings
 from bertwright.tasks.finetuning import Rows
-from bertwright.tasks.task import Batch
+from bertwright.tasks.task import Batch, Outputs
 from bertwright.text.tables.table import Table
-from bertwright.text.tables.texts import Cells, Row, open_table
+from bertwright.text.tables.texts import Cells, LabelT, Row, open_table
 from bertwright.text.wordpiece import Encoded, WordPiece
 
 _SHOWN = 10  # names in an error
@@ -103,15 +105,6 @@ class TextAnswer:
         return values
 
 
-def encode_texts(
-    rows: Rows[Row[Any]], labels: Shaped[np.ndarray, "N ..."], tokenizer: WordPiece, max_length: int
-) -> LabelledTexts:
-    """Token ids of the rows' texts or pairs, with these labels."""
-    pairs = [row.pair or "" for row in rows] if rows.items[0].pair is not None else None
-    encoded = tokenizer.encode([row.text for row in rows], pairs, max_length=max_length)
-    return LabelledTexts(encoded, labels, rows.lines, rows.path)
-
-
 def logits(model: nn.Module, batch: Batch) -> Tensor:
     """What a sequence classifier says, in fp32 at least, whatever the precision of the model."""
     found: Tensor = model(batch.tokens)
@@ -130,12 +123,6 @@ def text_rows(texts: Sequence[str] | str, pairs: Sequence[str] | str | None = No
         raise UsageError(f"{len(texts)} texts but {len(pairs)} pairs: each text needs its own")
     seconds = [None] * len(texts) if pairs is None else pairs
     return (Row(text, pair, None, line) for line, (text, pair) in enumerate(zip(texts, seconds, strict=True), 1))
-
-
-def no_groups(rows: Rows[Row[Any]]) -> Sequence[object]:
-    """Texts stand by themselves."""
-    del rows
-    return ()
 
 
 def texts_of(row: Row[Any]) -> tuple[str, ...]:
@@ -200,3 +187,61 @@ def open_texts(
         quarantine=quarantine if settings.skip_bad_rows else None,
         quoting=settings.quoting,
     )
+
+
+class TextTask(ABC, Generic[LabelT]):
+    """What tasks over texts share: tables, tokens, and one row of logits a text. A subclass knows labels and losses."""
+
+    head: ClassVar[type[Headed]] = SequenceClassifier
+    asked = staticmethod(text_rows)
+    shown = staticmethod(texts_of)
+
+    @staticmethod
+    @abstractmethod
+    def label_reader(settings: TableSettings) -> Callable[[Cells], LabelT | None]:
+        """What makes a label of the cells of its columns."""
+
+    @abstractmethod
+    def numbers(self, rows: Rows[Row[LabelT]]) -> Shaped[np.ndarray, "N ..."]:
+        """The labels of rows as the loss wants them; of rows without one something that is no label."""
+
+    @staticmethod
+    @abstractmethod
+    def told(rows: Rows[Row[Any]]) -> str:
+        """What labels the rows have, in a few words."""
+
+    @classmethod
+    def table(
+        cls, path: Path, settings: TableSettings, *, labelled: bool, quarantine: Path | None = None
+    ) -> Table[Row[LabelT]]:
+        """See `FinetuneTask`."""
+        return open_texts(path, settings, cls.label_reader(settings), labelled=labelled, quarantine=quarantine)
+
+    def describe(self, rows: Rows[Row[LabelT]]) -> str:
+        """Number of rows, and what labels they have."""
+        return f"{len(rows)} texts ({self.told(rows)})"
+
+    @staticmethod
+    def groups(rows: Rows[Row[Any]]) -> Sequence[object]:
+        """Texts stand by themselves."""
+        del rows
+        return ()
+
+    def encode(self, rows: Rows[Row[LabelT]], tokenizer: WordPiece, max_length: int) -> LabelledTexts:
+        """Token ids of the rows' texts or pairs, with their labels."""
+        pairs = [row.pair or "" for row in rows] if rows.items[0].pair is not None else None
+        encoded = tokenizer.encode([row.text for row in rows], pairs, max_length=max_length)
+        return LabelledTexts(encoded, self.numbers(rows), rows.lines, rows.path)
+
+    def counts(self, batch: LabelledBatch) -> Mapping[str, float]:
+        """Number of texts."""
+        return {"loss": float(len(batch.labels))}
+
+    def outputs(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Logits of each text, in fp32 at least, whatever the precision of the model."""
+        return logits(model, batch)
+
+    def tuned(self, outputs: Outputs, examples: LabelledTexts) -> Self:
+        """Nothing is tuned."""
+        del outputs, examples
+        return self

@@ -88,7 +88,7 @@ class JsonLines:
 
 @dataclass(frozen=True, slots=True)
 class JsonList:
-    """A file that holds one JSON list of objects, read as a whole."""
+    """A file that holds one JSON list of objects, held as a whole; an element is parsed when it is asked for."""
 
     path: Path
     text: str
@@ -97,8 +97,12 @@ class JsonList:
     warnings: tuple[str, ...] = ()
 
     def records(self, names: Sequence[str]) -> Iterator[Record]:
-        """Yield one record an element; its line is the one where the element begins."""
-        for line, raw in _list_elements(self.text):
+        """Yield one record an element; its line is the one where the element begins.
+
+        Raises:
+            DataError: After the elements before it, there is something that is not JSON.
+        """
+        for line, raw in _list_elements(self.path, self.text):
             yield _json_record(line, raw, names)
 
 
@@ -130,8 +134,8 @@ def open_json(path: Path, lines: Lines) -> JsonList | JsonLines:
     first = next((line for line in lines if line.strip()), "")
     if not first.lstrip().startswith("["):
         return JsonLines(lines, json_columns(lines))
-    text = json_document(path, lines)
-    return JsonList(path, text, json_columns(raw for _, raw in _list_elements(text)))
+    text = _whole_text(path, lines)
+    return JsonList(path, text, json_columns(raw for _, raw in _list_elements(path, text)))
 
 
 def json_document(path: Path, lines: Iterable[str]) -> str:
@@ -141,13 +145,17 @@ def json_document(path: Path, lines: Iterable[str]) -> str:
         DataError: It is not JSON, or longer than `LONGEST_DOCUMENT`.
     """
     text = _whole_text(path, lines)
+    _check_json(path, text)
+    return text
+
+
+def _check_json(path: Path, text: str) -> None:
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(f"{place(path, error.lineno)}: not JSON: {error.msg} (column {error.colno})") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{place(path)}: not JSON that can be read: {error}") from error
-    return text
 
 
 def json_columns(rows: Iterable[str]) -> tuple[str, ...]:
@@ -242,13 +250,25 @@ def _whole_text(path: Path, lines: Iterable[str]) -> str:
     return "".join(parts)
 
 
-def _list_elements(text: str) -> Iterator[tuple[int, str]]:
-    """Yield line and text of every element of a JSON list that is known to be well-formed."""
+def _list_elements(path: Path, text: str) -> Iterator[tuple[int, str]]:
+    """Yield line and text of every element of a JSON list; whatever is odd is for `_check_json` to complain of."""
     decoder = json.JSONDecoder()
     at = text.index("[") + 1
     line = 1 + text.count("\n", 0, at)
-    while text[start := _GAP.match(text, at).end()] != "]":  # type: ignore[union-attr]  # it matches nothing, too
+    commas = 0  # that belong in front of the next element
+    while True:
+        start = _GAP.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+        ends = text[start : start + 1] == "]"
+        if text.count(",", at, start) != (0 if ends else commas) or (ends and text[start + 1 :].strip()):
+            _check_json(path, text)
+        if ends:
+            return
         line += text.count("\n", at, start)
-        _, at = decoder.raw_decode(text, start)
+        try:
+            _, at = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            _check_json(path, text)
+            raise
         yield line, text[start:at]
         line += text.count("\n", start, at)
+        commas = 1

@@ -1,0 +1,143 @@
+"""Is what comes out as good as what `transformers.Trainer` makes with the same settings? One table, several seeds.
+
+Each training is a process of its own, and its figures are kept as JSON with the command that made them: what is there
+is not done again, so that the whole, which takes a CPU for hours, can be stopped and gone on with, a data set or a
+side at a time. See `README.md` beside this file.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from itertools import product
+from pathlib import Path
+from shutil import rmtree
+from statistics import fmean, stdev
+from typing import Any
+
+from quality_sets import ROLES, SETS, QualitySet
+
+SIDES = {"ours": "bertwright", "peer": "Trainer"}
+HERE = Path(__file__).parent
+
+
+def commands(options: argparse.Namespace, key: str, side: str, seed: int, output: Path) -> list[str]:
+    """What makes a side's model of a data set."""
+    chosen = SETS[key]
+    if side == "peer":
+        script = [sys.executable, str(HERE / "quality_peer.py"), "--set", key, "--files", str(options.output / key)]
+        steps = ["--max-steps", str(options.max_steps)] if options.max_steps else []
+        return [*script, "--model", options.model, "--seed", str(seed), "--output-dir", str(output), *steps]
+    files = {role: str(options.output / key / f"{role}{chosen.suffix}") for role in ROLES}
+    return [sys.executable, "-m", "bertwright", "finetune", *flags(chosen, files, options, seed, output)]
+
+
+def flags(chosen: QualitySet, files: dict[str, str], options: argparse.Namespace, seed: int, output: Path) -> list[str]:
+    """Of `bertwright finetune`."""
+    given: dict[str, Any] = {
+        "model": options.model,
+        **files,
+        "task": chosen.task,
+        "epochs": chosen.epochs,
+        "batch-size": chosen.batch_size,
+        "learning-rate": chosen.learning_rate,
+        "max-length": chosen.max_length,
+        "best-metric": chosen.best,
+        "seed": seed,
+        "output-dir": output,
+    }
+    if chosen.columns:
+        given["columns"] = chosen.columns
+    elif chosen.text_columns:
+        given |= dict(zip(("text-column", "text-pair-column"), chosen.text_columns, strict=False))
+        given["label-column"] = chosen.label_column
+    if options.max_steps:
+        given["max-steps"] = options.max_steps
+    return [
+        part
+        for name, value in given.items()
+        for part in (f"--{name}", *(map(str, value) if isinstance(value, tuple) else [str(value)]))
+    ]
+
+
+def run(options: argparse.Namespace, key: str, side: str, seed: int) -> dict[str, Any]:
+    """Train and measure, or read what an earlier run wrote."""
+    cached = options.output / key / f"{side}-{seed}.json"
+    if cached.exists():
+        found: dict[str, Any] = json.loads(cached.read_text(encoding="utf-8"))
+        return found
+    SETS[key].write(options.data, options.output / key)
+    output = options.output / key / f"{side}-{seed}"
+    command = commands(options, key, side, seed, output)
+    print(shlex.join(command), file=sys.stderr, flush=True)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with (output.parent / f"{side}-{seed}.log").open("ab") as log:
+        subprocess.run(command, stdout=log, stderr=log, check=True)
+    written = output / ("metrics.json" if side == "peer" else "run/metrics.json")
+    figures = json.loads(written.read_text(encoding="utf-8"))
+    result = {
+        "command": shlex.join(command),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: metadata.version(name) for name in ("torch", "transformers")},
+        "metrics": {role: figures[role] for role in ROLES[1:]},
+    }
+    cached.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    rmtree(output)  # the figures stay; models of every seed would fill a disk
+    return result
+
+
+def done(output: Path, key: str, side: str) -> list[dict[str, Any]]:
+    """What is there of a side, seed after seed."""
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((output / key).glob(f"{side}-*.json"))]
+
+
+def rows(output: Path) -> Iterator[list[str]]:
+    """A row for each figure of each data set that a side has learned."""
+    for key, chosen in SETS.items():
+        for title, (role, name) in chosen.figures.items():
+            values = {
+                side: [run["metrics"][role][name] * chosen.scale for run in done(output, key, side)] for side in SIDES
+            }
+            if any(values.values()):
+                ours, peer = values.values()
+                difference = f"{fmean(ours) - fmean(peer):+.2f}" if ours and peer else ""
+                yield [chosen.name, title, spread(ours), spread(peer), difference]
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean ± standard deviation (n - 1), and of how many seeds."""
+    if not values:
+        return ""
+    around = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{fmean(values):.2f}{around} ({len(values)})"
+
+
+def table(output: Path) -> str:
+    """All that is there, as Markdown."""
+    heading = ["", "figure", *(f"{name} (seeds)" for name in SIDES.values()), "difference"]
+    lines = [heading, ["---", "---", "---:", "---:", "---:"], *rows(output)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do what is missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True, help="a BERT folder")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets, one folder a set")
+    parser.add_argument("--output", type=Path, required=True, help="folder for files, figures and logs")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
+    parser.add_argument("--max-steps", type=int, default=0, help="stop each training early, for a try")
+    options = parser.parse_args(arguments)
+    for seed, key, side in product(options.seeds, options.sets, options.sides):
+        run(options, key, side, seed)
+    print(table(options.output))
+
+
+if __name__ == "__main__":
+    main()

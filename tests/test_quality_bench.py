@@ -1,0 +1,126 @@
+"""The bench of quality: both sides get the published rows, the peer's figures are right, the table says what is there."""
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertwright.tasks.answer_metrics import exact_match, f1
+
+BENCH = Path(__file__).resolve().parent.parent / "bench"
+
+
+Bench = dict[str, ModuleType]
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    """Its modules, imported as they are when it is run."""
+    names = ("quality_sets", "quality_answers", "quality")
+    sys.path.insert(0, str(BENCH))
+    yield {name: importlib.import_module(name) for name in names}
+    sys.path.remove(str(BENCH))
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    ("found", "golds", "expected"),
+    [
+        ("The Norman dynasty.", ["norman dynasty"], (1, 1)),
+        ("in the 10th and 11th centuries", ["10th and 11th centuries"], (0, 8 / 9)),
+        ("Rollo", ["Duke Rollo", "Rollo", "x"], (1, 1)),
+        ("red red blue", ["red blue blue"], (0, 2 / 3)),
+        ("", [], (1, 1)),
+        ("Rollo", [], (0, 0)),
+        ("", ["Rollo"], (0, 0)),
+        ("", ["the"], (1, 1)),  # a gold answer of which nothing is left is none
+    ],
+)
+def test_answers_are_scored_as_the_official_scripts_do(
+    bench: Bench, found: str, golds: list[str], expected: tuple[float, float]
+):
+    assert bench["quality_answers"].scores(found, golds) == pytest.approx(expected)
+
+
+ANSWERS = st.text("ab ,.", min_size=1, max_size=12).filter(lambda text: any(c in "b" for c in text))
+
+
+@given(found=st.text("abthe ,.", max_size=12), golds=st.lists(ANSWERS, min_size=1, max_size=3))
+def test_both_sides_score_answers_alike(bench: Bench, found: str, golds: list[str]):
+    assert bench["quality_answers"].scores(found, golds) == pytest.approx((exact_match(found, golds), f1(found, golds)))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.floats(-3, 3)), min_size=1, max_size=9))
+def test_no_answer_is_given_where_that_pays_best(bench: Bench, drawn: list[tuple[bool, bool, float]]):
+    """Each question: whether it has an answer, whether that is found, and how much likelier no answer is."""
+    module = bench["quality_answers"]
+    questions = [module.Question("?", "yes", ["yes"] if asked else [], 0 if asked else -1) for asked, _, _ in drawn]
+    found = ["yes" if right else "no" for _, right, _ in drawn]
+    gaps = np.array([gap for _, _, gap in drawn])
+
+    class Known(module.Answers):  # type: ignore[misc, name-defined]
+        """Answers without a model."""
+
+        def __init__(self) -> None:
+            self.questions = questions
+
+        def _best(self, _: object) -> tuple[list[str], np.ndarray]:
+            return found, gaps
+
+    answers = Known()
+    _, figures = answers.best_threshold(None)
+    if all(asked for asked, _, _ in drawn):
+        assert figures == answers.figures(None, np.inf)
+    else:
+        tried = [answers.figures(None, threshold)["f1"] for threshold in (-np.inf, *gaps)]
+        assert figures["f1"] == pytest.approx(max(tried))
+
+
+def test_the_table_has_means_and_differences(bench: Bench, tmp_path: Path):
+    for side, values in {"ours": (0.5, 0.54), "peer": (0.51,)}.items():
+        for seed, value in enumerate(values):
+            figures = {"metrics": {"test": {"matthews_correlation": value}}}
+            (tmp_path / "cola").mkdir(exist_ok=True)
+            (tmp_path / "cola" / f"{side}-{seed}.json").write_text(json.dumps(figures))
+    (tmp_path / "rte").mkdir()
+    (tmp_path / "rte" / "ours-2.json").write_text(json.dumps({"metrics": {"test": {"accuracy": 0.6}}}))
+    assert bench["quality"].table(tmp_path).splitlines()[2:] == [
+        "| CoLA | Matthews | 52.00 ± 2.83 (2) | 51.00 (1) | +1.00 |",
+        "| RTE | accuracy | 60.00 (1) |  |  |",
+    ]
+
+
+def test_what_is_there_is_not_trained_again(bench: Bench, tmp_path: Path):
+    (tmp_path / "cola").mkdir()
+    (tmp_path / "cola" / "ours-1.json").write_text('{"metrics": {"test": {"matthews_correlation": 0.5}}}')
+    flags = ["--model", "nowhere", "--data", "nowhere", "--output", str(tmp_path), "--sets", "cola"]
+    bench["quality"].main([*flags, "--sides", "ours", "--seeds", "1"])
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("key", ["cola", "mrpc", "stsb"])
+def test_every_published_row_is_in_one_file(bench: Bench, data_dir: Path, key: str):
+    texts = bench["quality_sets"].SETS[key].files(data_dir)
+    parts = [texts[role].split("\n") for role in ("train", "validation")]
+    published = (data_dir / key / "train.tsv").read_text(encoding="utf-8-sig").split("\n")
+    header = [] if key == "cola" else published[:1]
+    assert sorted(parts[0] + parts[1]) == sorted(published + header + [""])
+    assert 0.08 < len(parts[1]) / len(published) < 0.12
+    assert texts["test"] == (data_dir / key / "dev.tsv").read_text(encoding="utf-8-sig")
+
+
+@pytest.mark.data
+def test_no_article_is_in_two_files(bench: Bench, data_dir: Path):
+    for key in ("squad1", "squad2"):
+        texts = bench["quality_sets"].SETS[key].files(data_dir)
+        titles = [{article["title"] for article in json.loads(text)["data"]} for text in texts.values()]
+        assert sum(map(len, titles)) == len(set.union(*titles))
+        assert ('"is_impossible": true' in texts["train"]) == (key == "squad2")

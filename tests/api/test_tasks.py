@@ -10,7 +10,9 @@ from small import QUICK, WORDS, json_lines, rows
 
 import bertwright
 from bertwright.api import evaluate, predict
+from bertwright.api.training_sets import TrainingSets
 from bertwright.model.config import BertConfig
+from bertwright.settings import FinetuneSettings
 
 Write = Callable[[Path, int], Path]
 
@@ -209,3 +211,20 @@ def _numbers(value: Any) -> Any:
             yield from _numbers(each)
     elif isinstance(value, float) and not isinstance(value, bool):
         yield value
+
+
+@pytest.mark.parametrize("task", ["multilabel", "tagging"])
+def test_what_is_split_off_has_no_label_of_its_own(task: str, tmp_path: Path):
+    """Of labels that stand once, beside others, about ten would be drawn into the validation set."""
+    train = tmp_path / "train.jsonl"
+    made = [{"text": f"cat {row}", "labels": ["x", f"rare{row}"]} for row in range(100)]
+    if task == "tagging":
+        made = [{"tokens": ["cat", "hen"], "ner_tags": ["B-x", f"B-rare{row}"]} for row in range(50)]
+        made += [{"tokens": ["cat", "hen"], "ner_tags": ["B-x", "O"]} for _ in range(50)]
+    else:
+        made += [{"text": f"dog {row}", "labels": ["x"]} for row in range(20)]
+    train.write_text("".join(json.dumps(row) + "\n" for row in made))
+    settings = FinetuneSettings.create({"model": "m", "train": train, "output_dir": tmp_path, "quiet": True})
+    sets = TrainingSets.read(settings, tmp_path)
+    assert len(sets.train) + len(sets.validation) == len(made)
+    assert 1 <= len(sets.validation) < len(made) / 10

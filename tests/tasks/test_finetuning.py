@@ -132,6 +132,26 @@ def test_rows_of_one_group_stay_together(groups: list[str], seed: int):
     assert len(parts[1]) == min(round(len(set(groups)) * 0.4), len(set(groups)) - 1)
 
 
+@given(st.lists(st.sets(st.sampled_from("abcdefg"), max_size=3), min_size=12), st.data(), st.integers(0, 2**31))
+def test_no_label_is_left_to_the_validation_rows_alone(labels: list[set[str]], data: st.DataObject, seed: int):
+    """Rows with several labels, in groups: whatever is split off, training has seen each of its labels."""
+    groups = data.draw(st.lists(st.sampled_from(range(6)), min_size=len(labels), max_size=len(labels)))
+    rows = rows_of(["a"] * len(labels))
+    try:
+        kept, held_out = finetuning.split(rows, labels_of(rows), 0.5, seed=seed, groups=groups, labels=labels)
+    except DataError:
+        return
+    learned, asked = ({name for line in part.lines.tolist() for name in labels[line - 2]} for part in (kept, held_out))
+    assert asked <= learned
+    assert not {groups[line - 2] for line in kept.lines} & {groups[line - 2] for line in held_out.lines}
+    plain = finetuning.split(rows, labels_of(rows), 0.5, seed=seed, groups=groups)[1]
+    assert set(held_out.lines) <= set(plain.lines), "no other rows than without the rule"
+    if {name for line in plain.lines for name in labels[line - 2]} <= {
+        name for line in set(rows.lines) - set(plain.lines) for name in labels[line - 2]
+    }:
+        assert held_out.lines.tolist() == plain.lines.tolist()
+
+
 def test_too_few_rows_to_split():
     assert told(split, rows_of(["a", "b", "b"]), 0.1, seed=0) == (
         "train.csv: 3 rows are too few to split off a validation set of 10%; "

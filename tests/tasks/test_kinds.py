@@ -29,6 +29,7 @@ FILES = {
     "multilabel, by separators": ("a.csv", 'text,label\nx,"4,27"\ny,4\nz,27\n'),
     "multilabel, by lists": ("a.jsonl", '{"text": "x", "labels": ["a", "b"]}\n'),
     "regression": ("a.tsv", "sentence1\tsentence2\tscore\nx\ty\t2.500\nz\ty\t3\n"),
+    "regression, with what is no number": ("a.csv", "text,label\nx,1.5\ny,nan\nz,-inf\n"),
     "tagging": ("a.conll", "EU B-ORG\nrejects O\n\nGerman B-MISC\n"),
     "tagging, in JSON": ("a.jsonl", '{"tokens": ["EU"], "ner_tags": ["B-ORG"]}\n'),
     "qa": ("a.json", json.dumps(SQUAD)),

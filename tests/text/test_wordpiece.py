@@ -189,6 +189,8 @@ def test_a_text_that_is_no_text_is_named():
         TOKENIZER.encode([("a", "b")], max_length=8)  # the engine would take it for a pair
     with pytest.raises(UsageError, match=r"^a list of texts is needed, not a single string$"):
         TOKENIZER.encode("the film", max_length=8)
+    with pytest.raises(DataError, match=r"^'de\\ud800' is not valid Unicode: read the file it came from as UTF-8$"):
+        TOKENIZER.tokenize(["a", "b de\ud800"])
 
 
 def test_each_text_needs_its_pair():

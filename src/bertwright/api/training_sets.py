@@ -12,7 +12,7 @@ from bertwright.api.common import say, say_counts, told, warn_of_cuts
 from bertwright.api.findings import keep_findings
 from bertwright.errors import UsageError
 from bertwright.settings import FinetuneSettings
-from bertwright.tasks.checks.files import LabelledFiles
+from bertwright.tasks.checks.files import LabelledFiles, label_names
 from bertwright.tasks.checks.listed import short_findings
 from bertwright.tasks.finetuning import Rows, TaskExamples, split
 from bertwright.tasks.kinds import TASKS, AnyTask, check_settings, guess_task
@@ -44,11 +44,7 @@ class TrainingSets:
         if settings.validation is not None:
             validation = _read(kind, settings.validation, "validation", settings, folder)
         else:
-            strata, groups = [kind.stratum(row) for row in train], kind.groups(train)
-            seed = settings.seed if settings.split_seed is None else settings.split_seed
-            train, validation = split(train, strata, settings.validation_fraction, seed=seed, groups=groups)
-            share = f"{settings.validation_fraction:.0%} of each label, seed {seed}"
-            say(f"validation set split off {train.path}: {share}", quiet=settings.quiet)
+            train, validation = _split_off(kind, train, settings)
         task = kind.learn(train, settings)  # weights of classes are of what is learned from
         say(f"train: {task.describe(train)}", quiet=settings.quiet)
         say(f"validation: {task.describe(validation)}", quiet=settings.quiet)
@@ -74,6 +70,22 @@ class TrainingSets:
             warn_of_cuts(role, int(examples.cut.sum()), len(rows), max_length, longest=int(examples.full_lengths.max()))
             encoded.append(examples)
         return encoded
+
+
+def _split_off(kind: type[AnyTask], rows: Rows[Any], settings: FinetuneSettings) -> tuple[Rows[Any], Rows[Any]]:
+    """Training and validation rows, where the user has no file of these."""
+    seed = settings.seed if settings.split_seed is None else settings.split_seed
+    divided = split(
+        rows,
+        [kind.stratum(row) for row in rows],
+        settings.validation_fraction,
+        seed=seed,
+        groups=kind.groups(rows),
+        labels=[label_names(row) for row in rows],
+    )
+    share = f"{settings.validation_fraction:.0%} of each label, seed {seed}"
+    say(f"validation set split off {rows.path}: {share}", quiet=settings.quiet)
+    return divided
 
 
 def check_metric(task: AnyTask, wanted: str | None) -> str:

@@ -5,8 +5,9 @@ The same object trains a model, measures it, and makes its answers: it is *learn
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 from zlib import crc32
@@ -217,7 +218,13 @@ class FinetuneTask(Task[BatchT_contra], Protocol[RowT, BatchT_contra, ExamplesT]
 
 
 def split(
-    rows: Rows[RowT], strata: Sequence[str], fraction: float, *, seed: int, groups: Sequence[object] = ()
+    rows: Rows[RowT],
+    strata: Sequence[str],
+    fraction: float,
+    *,
+    seed: int,
+    groups: Sequence[object] = (),
+    labels: Sequence[Collection[str]] = (),
 ) -> tuple[Rows[RowT], Rows[RowT]]:
     """Cut off a validation set that has each stratum's share of the whole, in the order of the file.
 
@@ -227,6 +234,8 @@ def split(
         fraction: Share of each stratum that is cut off; one with a single row stays whole.
         seed: Decides which rows.
         groups: Rows of equal ones stay together; without any each row is by itself.
+        labels: Those of each row, which may have several: none is left for the validation rows alone, where nothing
+            could tell it.
 
     Returns:
         Training rows and validation rows.
@@ -242,12 +251,23 @@ def split(
         places = np.flatnonzero(names == stratum)
         count = min(round(len(places) * fraction), len(places) - 1)
         chosen[places[shuffled(len(places), seed, crc32(stratum.encode()), _SPLIT)[:count]]] = True
+    if labels:
+        _take_back(chosen, unit, labels)
     if not chosen.any():
         raise DataError(
             f"{rows.path}: {len(rows)} rows are too few to split off a validation set of {fraction:.0%}; "
             "give one with --validation, or more with --validation-fraction"
         )
     return rows.take(np.flatnonzero(~chosen[unit])), rows.take(np.flatnonzero(chosen[unit]))
+
+
+def _take_back(chosen: NDArray[np.bool_], unit: NDArray[np.int64], labels: Sequence[Collection[str]]) -> None:
+    """Choose no unit any longer that has a label of which no other row is left."""
+    learned = set(chain.from_iterable(labels[place] for place in np.flatnonzero(~chosen[unit]).tolist()))
+    for place in np.flatnonzero(chosen[unit]).tolist():
+        if not learned.issuperset(labels[place]):
+            chosen[unit[place]] = False
+            learned.update(labels[place])
 
 
 def counted(names: Sequence[str] | Mapping[str, int], most: int = 10) -> str:

@@ -113,8 +113,8 @@ def _guess_by_labels(cells: list[object], separator: str | None) -> Guess:
     if any(isinstance(cell, list) for cell in cells):
         return Guess(MultiLabel.name, "the labels are lists")
     names = [str(cell).strip() for cell in cells if cell is not None]
-    numbers = [_number(name) for name in names]
-    if None not in numbers and any(number != round(number or 0.0) for number in numbers):
+    numbers = [number for name in names if (number := _number(name)) is not None]
+    if len(numbers) == len(names) and any(not number.is_integer() for number in numbers if math.isfinite(number)):
         return Guess(Regression.name, "the labels are decimal numbers")
     if found := _separator(names, separator):
         return Guess(MultiLabel.name, f"some labels are several with {found!r} between them")
@@ -137,11 +137,11 @@ def _as_it_is(cells: Cells) -> _Cell:
 
 
 def _number(name: str) -> float | None:
+    """The number that a label is; `nan` and `inf` among decimal numbers are for the reader to complain of."""
     try:
-        found = float(name)
+        return float(name)
     except ValueError:
         return None
-    return found if math.isfinite(found) else None
 
 
 def _separator(names: list[str], wanted: str | None) -> str | None:

@@ -33,6 +33,7 @@ from bertwright.text.vocabulary import (
 
 LONGEST_WORD = 100  # characters; a longer word is one [UNK], as in BERT's own code
 _UNUSED = re.compile(r"\[unused\d+\]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # enough to keep every core busy, few enough that the engine's records (some 150 bytes a token) stay small
 TEXTS_AT_ONCE, CHARACTERS_AT_ONCE = 1_024, 1 << 18
 
@@ -243,6 +244,9 @@ class WordPiece:
 
         No token and no rule of BERT's cleaning reaches across a blank, so that what stands between two blanks is
         tokenized once, however often it occurs: several times faster than text by text, with the same ids.
+
+        Raises:
+            DataError: A word is not valid Unicode; the error has it.
         """
         numbers = defaultdict[str, int]()
         numbers.default_factory = numbers.__len__
@@ -267,12 +271,20 @@ class WordPiece:
     def _tokenize_each(self, texts: Iterable[str]) -> tuple[Int32[np.ndarray, " T"], Int64[np.ndarray, " B"]]:
         ids, lengths = [np.empty(0, np.int32)], list[int]()
         for batch in _batches(texts):
-            encodings = self._engine.encode_batch_fast(batch, add_special_tokens=False)
+            encodings = self._encodings(batch)
             batch_lengths = [len(encoding) for encoding in encodings]
             flat = chain.from_iterable(encoding.ids for encoding in encodings)
             ids.append(np.fromiter(flat, np.int32, sum(batch_lengths)))
             lengths += batch_lengths
         return np.concatenate(ids), np.array(lengths, np.int64)
+
+    def _encodings(self, batch: Sequence[str]) -> Sequence[Any]:
+        try:
+            encodings: Sequence[Any] = self._engine.encode_batch_fast(batch, add_special_tokens=False)
+        except TypeError as error:  # all that the engine says of half a surrogate pair
+            odd = next((text for text in batch if _SURROGATE.search(text)), "")
+            raise DataError(f"{odd[:60]!r} is not valid Unicode: read the file it came from as UTF-8") from error
+        return encodings
 
     def spans(self, text: str) -> Int64[np.ndarray, "T 2"]:
         """Return, of each token that `tokenize` makes of a text, its first character and the one after its last."""

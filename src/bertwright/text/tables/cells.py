@@ -11,6 +11,7 @@ import re
 LONGEST_CELL = 10_000_000  # characters
 SEPARATORS = ("|", ";", ",")
 """What may stand between several labels in one cell, the surest sign first."""
+_LARGEST = 1e18  # of numbers to learn: the square of an error must fit 32 bits
 _YES, _NO = frozenset({"1", "true", "yes", "x"}), frozenset({"0", "false", "no"})
 _NUL_OR_SURROGATE = re.compile("[\0\ud800-\udfff]")
 _KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
@@ -92,7 +93,7 @@ def number_of(value: object) -> float | None:
     """Return the number of a cell; null and blank are None.
 
     Raises:
-        UnusableCellError: It is no number, or not a finite one.
+        UnusableCellError: It is no number, not a finite one, or one whose square is too large for 32 bits.
     """
     text = label_of(value)
     if text is None:
@@ -103,6 +104,8 @@ def number_of(value: object) -> float | None:
         raise UnusableCellError(f"the label {text[:60]!r} is no number") from error
     if not math.isfinite(found):
         raise UnusableCellError(f"the label {text!r} is not a finite number")
+    if abs(found) > _LARGEST:
+        raise UnusableCellError(f"the label {text!r} is too large a number: {_LARGEST:g} at most")
     return found
 
 

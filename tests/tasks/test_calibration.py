@@ -1,5 +1,7 @@
 """Calibration: the error by hand, the temperature that torch finds, and that labels never change."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -84,10 +86,23 @@ def test_labels_and_accuracy_never_change(logits: np.ndarray, temperature: float
 def test_off_changes_no_bit():
     logits, _ = overconfident(50)
     plain = Classification(LABELS)
+    assert not plain.tunes
     assert plain.tuned(logits, None) is plain
     assert plain.configure(tiny.CONFIG).task == {}
     scores = [list(each["scores"].values()) for each in answers(plain, logits)]  # type: ignore[attr-defined]
     assert scores == softmax(logits).tolist()
+
+
+def test_rows_that_are_all_right_choose_no_temperature():
+    """One row, or an easy set: the likelihood would be best without any doubt at all."""
+    logits = np.array([[2.0, 1.0, 0.0, 0.0], [0.1, 0.0, 0.3, 0.2]], dtype=np.float32)
+    examples = LabelledTexts(tiny.encoded([1, 1]), np.array([0, 2]), np.array([0, 2]), MEMORY)
+    task = Classification(LABELS, calibrate=True)
+    assert task.tunes
+    assert task.tuned(logits, examples) is task
+    assert task.configure(tiny.CONFIG).task == {}
+    mixed = replace(examples, labels=np.array([0, 1]))
+    assert task.tuned(logits, mixed).temperature is not None
 
 
 def test_the_temperature_travels_in_the_config():

@@ -164,11 +164,13 @@ class _Finetuning:
 
     def _tuned(self, run: Run[Any], task: AnyTask, held_out: TaskExamples[Any]) -> tuple[AnyTask, dict[str, float]]:
         """The task with what is chosen on the validation set, and the best model's figures there."""
-        if not (self.settings.tune_thresholds or self.settings.calibrate):
+        if not task.tunes or not (self.settings.tune_thresholds or self.settings.calibrate):
             return task, run.standing.best_metrics
         outputs = all_outputs(run.training.model, task, held_out, self.compute)
         tuned = task.tuned(outputs, held_out)
         if tuned is task:
+            if self.settings.calibrate:
+                warn("calibrate: all validation texts are right, so that no temperature fits best: none is stored")
             return task, run.standing.best_metrics
         tally = tuned.tally()
         tally.add(outputs, held_out)

@@ -247,6 +247,11 @@ class Choice(ContextTask[ChoiceRow]):
         """An empty tally."""
         return ChoiceTally()
 
+    @property
+    def tunes(self) -> bool:
+        """Nothing."""
+        return False
+
     def tuned(self, outputs: Outputs, examples: ChoiceExamples) -> Self:
         """Nothing is tuned."""
         del outputs, examples

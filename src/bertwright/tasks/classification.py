@@ -172,9 +172,17 @@ class Classification(TextTask[str]):
         """An empty tally."""
         return ClassificationTally(self)
 
+    @property
+    def tunes(self) -> bool:
+        """The temperature, if it is to be calibrated."""
+        return self.calibrate
+
     def tuned(self, outputs: Outputs, examples: LabelledTexts) -> "Classification":
-        """The same task with the temperature that fits these texts best, if it is to be calibrated."""
-        if not self.calibrate:
+        """The same task with the temperature that fits these texts best, if it is to be calibrated.
+
+        Itself where all texts are right: the colder the better, these say, and of new ones nothing is known.
+        """
+        if not self.calibrate or (outputs.argmax(axis=1) == examples.labels).all():
             return self
         found = best_temperature(outputs, examples.labels)
         return Classification(self.labels, positive=self.positive, temperature=found)

@@ -207,8 +207,13 @@ class FinetuneTask(Task[BatchT_contra], Protocol[RowT, BatchT_contra, ExamplesT]
     def tally(self) -> TaskTally[ExamplesT]:
         """An empty tally."""
 
+    @property
+    def tunes(self) -> bool:
+        """Whether there is something to choose on a validation set, such as thresholds."""
+        ...
+
     def tuned(self, outputs: Outputs, examples: ExamplesT) -> Self:
-        """The same task with what is best chosen on a validation set, such as thresholds."""
+        """The same task with what is best chosen on a validation set; itself where nothing can be told from that."""
 
     def answers(self, rows: Rows[RowT], examples: ExamplesT, outputs: Outputs) -> Iterator[Answer]:
         """One answer a row, in their order."""

@@ -151,6 +151,11 @@ class MultiLabel(TextTask[Names]):
         """An empty tally."""
         return MultiLabelTally(self)
 
+    @property
+    def tunes(self) -> bool:
+        """The thresholds."""
+        return True
+
     def tuned(self, outputs: Outputs, examples: LabelledTexts) -> "MultiLabel":
         """The same task with the thresholds that give the best F1 on these texts.
 

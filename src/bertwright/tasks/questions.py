@@ -363,6 +363,11 @@ class Questions(ContextTask[QuestionRow]):
         """An empty tally."""
         return QuestionTally(self)
 
+    @property
+    def tunes(self) -> bool:
+        """The threshold, where there is something to decide with it."""
+        return self.unanswerable
+
     def tuned(self, outputs: Outputs, examples: QuestionExamples) -> "Questions":
         """The same task with the threshold that gives the best F1 on these questions."""
         if not self.unanswerable:

@@ -352,6 +352,11 @@ class Tagging:
         """An empty tally."""
         return TaggingTally(self)
 
+    @property
+    def tunes(self) -> bool:
+        """Nothing."""
+        return False
+
     def tuned(self, outputs: Outputs, examples: TaggedExamples) -> Self:
         """Nothing is tuned: the likeliest tag is the answer."""
         del outputs, examples

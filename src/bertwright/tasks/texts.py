@@ -241,6 +241,11 @@ class TextTask(ABC, Generic[LabelT]):
         """Logits of each text, in fp32 at least, whatever the precision of the model."""
         return logits(model, batch)
 
+    @property
+    def tunes(self) -> bool:
+        """Nothing, for most."""
+        return False
+
     def tuned(self, outputs: Outputs, examples: LabelledTexts) -> Self:
         """Nothing is tuned."""
         del outputs, examples

@@ -1,4 +1,4 @@
-"""The bench of quality: both sides get the published rows, the peer's figures are right, the table says what is there."""
+"""The bench of quality: both sides get the published rows, the peer's figures are right, the table says it all."""
 
 import importlib
 import json

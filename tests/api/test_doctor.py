@@ -45,7 +45,8 @@ class Copy:
     model: str = "uncased"
 
 
-Plant = Callable[[Copy], None]
+Plant = Callable[[Copy], list[str]]
+"""Spoils a copy, and tells the rows of the finding: role and number, from 1; none where it is about no single rows."""
 
 
 def sst2(folder: Path) -> Copy:
@@ -59,111 +60,143 @@ def sst2(folder: Path) -> Copy:
     return Copy(copied)
 
 
-def in_two_files(copy: Copy) -> None:
-    copy.rows["test"][:10] = [[text.upper(), label] for text, label in copy.rows["train"][:10]]
+def in_two_files(copy: Copy) -> list[str]:
+    copy.rows["test"][20:30] = [[f" {text.upper()}  ", label] for text, label in copy.rows["train"][:10]]
+    return [f"test:{21 + n} = train:{1 + n}" for n in range(10)]
 
 
-def in_validation_and_test(copy: Copy) -> None:
-    copy.rows["test"][:10] = copy.rows["validation"][:10]
+def in_validation_and_test(copy: Copy) -> list[str]:
+    copy.rows["test"][:10] = copy.rows["validation"][40:50]
+    return [f"test:{1 + n} = validation:{41 + n}" for n in range(10)]
 
 
-def with_another_word(copy: Copy) -> None:
-    long = [row for row in copy.rows["train"] if len(set(row[0].split())) > 18][:10]
-    copy.rows["test"][: len(long)] = [[text.replace(text.split()[9], "quite", 1), label] for text, label in long]
+def with_another_word(copy: Copy) -> list[str]:
+    long = [place for place, row in enumerate(copy.rows["train"]) if len(set(row[0].split())) > 18][:10]
+    for number, place in enumerate(long):
+        text, label = copy.rows["train"][place]
+        copy.rows["test"][number] = [text.replace(text.split()[9], "quite", 1), label]
+    return [f"test:{1 + number} ~ train:{1 + place}" for number, place in enumerate(long)]
 
 
-def twice_in_one_file(copy: Copy) -> None:
+def twice_in_one_file(copy: Copy) -> list[str]:
     copy.rows["train"][200:210] = copy.rows["train"][:10]
+    return [f"train:{201 + n}" for n in range(10)]
 
 
-def with_both_labels(copy: Copy) -> None:
+def with_both_labels(copy: Copy) -> list[str]:
     copy.rows["train"][200:210] = [[text, str(1 - int(label))] for text, label in copy.rows["train"][:10]]
+    return [f"train:{201 + n} ≠ train:{1 + n}" for n in range(10)]
 
 
-def spelt_in_two_ways(copy: Copy) -> None:
+def spelt_in_two_ways(copy: Copy) -> list[str]:
     for part in copy.rows.values():
         part[:] = [[text, ("very bad", "good")[int(label)]] for text, label in part]
-    for place in range(40):
-        if copy.rows["train"][place][1] == "very bad":
-            copy.rows["train"][place][1] = "Very_Bad"
+    places = [place for place in range(40) if copy.rows["train"][place][1] == "very bad"]
+    for place in places:
+        copy.rows["train"][place][1] = "Very_Bad"
+    return [f"train:{1 + place}" for place in places]
 
 
-def a_label_in_test_alone(copy: Copy) -> None:
+def a_label_in_test_alone(copy: Copy) -> list[str]:
     copy.rows["test"][7][1] = "2"
+    return ["test:8"]
 
 
-def a_label_in_train_alone(copy: Copy) -> None:
+def a_label_in_train_alone(copy: Copy) -> list[str]:
     copy.rows["test"] = [row for row in copy.rows["test"] if row[1] == "1"]
+    return []
 
 
-def a_rare_label(copy: Copy) -> None:
+def a_rare_label(copy: Copy) -> list[str]:
     copy.rows["train"][11][1] = copy.rows["train"][97][1] = "2"
+    return ["train:12", "train:98"]
 
 
-def nearly_one_label(copy: Copy) -> None:
+def nearly_one_label(copy: Copy) -> list[str]:
     ones = [row for row in copy.rows["train"] if row[1] == "1"]
     copy.rows["train"] = ones + [row for row in copy.rows["train"] if row[1] == "0"][:8]
+    return []
 
 
-def hardly_a_text(copy: Copy) -> None:
+def hardly_a_text(copy: Copy) -> list[str]:
     copy.rows["train"][5][0] = copy.rows["train"][6][0] = "."
+    return ["train:6", "train:7"]
 
 
-def too_long(copy: Copy) -> None:
+def too_long(copy: Copy) -> list[str]:
+    whole = [row[0] for row in copy.rows["train"]]
     for place in range(0, 400, 10):
-        copy.rows["train"][place][0] = " ".join(row[0] for row in copy.rows["train"][place : place + 9])
+        copy.rows["train"][place][0] = " ".join(whole[place : place + 9])
+    return [f"train:{1 + place}" for place in range(0, 400, 10)]
 
 
-def of_another_script(copy: Copy) -> None:
+def of_another_script(copy: Copy) -> list[str]:
     for part in copy.rows.values():
         part[:] = [[re.sub("[a-z]", lambda found: chr(0x13A0 + ord(found[0])), text), label] for text, label in part]
+    return []
 
 
-def of_a_few_unknown_signs(copy: Copy) -> None:
+def of_a_few_unknown_signs(copy: Copy) -> list[str]:
     for row in copy.rows["train"][::5]:
-        row[0] += " 🤦 🤦 🤦"
+        row[0] += " 🤦 🤦 上嘢"  # the first of these two is in the vocabulary
+    return []
 
 
-def in_another_language(copy: Copy) -> None:
+def in_another_language(copy: Copy) -> list[str]:
     for part in copy.rows.values():
         part[:] = [[codecs.encode(text, "rot13"), label] for text, label in part]
+    return []
 
 
-def lower_case_for_a_cased_model(copy: Copy) -> None:
+def lower_case_for_a_cased_model(copy: Copy) -> list[str]:
     copy.model = "cased"
+    return []
 
 
-def capitals_for_lower_case_tokens(copy: Copy) -> None:
+def capitals_for_lower_case_tokens(copy: Copy) -> list[str]:
     copy.model = "uncased-with-capitals"
     for part in copy.rows.values():
         part[:] = [[text.title(), label] for text, label in part]
+    return []
 
 
-def with_accents(copy: Copy) -> None:
+def with_accents(copy: Copy) -> list[str]:
     for part in copy.rows.values():
         part[:] = [[text.replace("e", "é"), label] for text, label in part]
+    return []
 
 
-PLANTED: list[tuple[Plant, str, str]] = [
-    (in_two_files, "shared-texts", "error"),
-    (in_validation_and_test, "shared-texts", "warning"),
-    (with_another_word, "nearly-shared-texts", "warning"),
-    (twice_in_one_file, "repeated-texts", "warning"),
-    (with_both_labels, "contradictions", "warning"),
-    (spelt_in_two_ways, "look-alike-labels", "error"),
-    (a_label_in_test_alone, "unseen-labels", "error"),
-    (a_label_in_train_alone, "missing-labels", "warning"),
-    (a_rare_label, "rare-labels", "warning"),
-    (nearly_one_label, "one-sided-labels", "warning"),
-    (hardly_a_text, "tiny-texts", "warning"),
-    (too_long, "cut-texts", "warning"),
-    (of_another_script, "unknown-tokens", "error"),
-    (of_a_few_unknown_signs, "unknown-tokens", "warning"),
-    (in_another_language, "shredded-words", "warning"),
-    (lower_case_for_a_cased_model, "casing", "warning"),
-    (capitals_for_lower_case_tokens, "casing", "warning"),
-    (with_accents, "lost-accents", "note"),
+PLANTED: list[tuple[Plant, str, str, str]] = [
+    (in_two_files, "shared-texts", "error", "test: 10 of 150 rows (6.7%) have a text that train has, too: the test"),
+    (in_validation_and_test, "shared-texts", "warning", "test: 10 of 150 rows (6.7%) have a text that validation has"),
+    (with_another_word, "nearly-shared-texts", "warning", "test: 9 of 150 rows (6.0%) have nearly the text of one in"),
+    (twice_in_one_file, "repeated-texts", "warning", "train: 10 of 400 rows (2.5%) repeat a text of an earlier row"),
+    (
+        with_both_labels,
+        "contradictions",
+        "warning",
+        "10 of 670 rows (1.5%) have the text of an earlier row and",
+    ),
+    (
+        spelt_in_two_ways,
+        "look-alike-labels",
+        "error",
+        "labels that differ in case, blanks or hyphens alone: 'very",
+    ),
+    (a_label_in_test_alone, "unseen-labels", "error", "test: 1 labels that train does not have: '2'"),
+    (a_label_in_train_alone, "missing-labels", "warning", "test: 1 of 2 labels of train do not occur: '0'"),
+    (a_rare_label, "rare-labels", "warning", "train: 1 of 3 labels occur fewer than 5 times: '2'"),
+    (nearly_one_label, "one-sided-labels", "warning", "have the label '1': to say it always has an accuracy of 0.96"),
+    (hardly_a_text, "tiny-texts", "warning", "train: 2 of 400 rows (0.5%) have a text of no more than one character"),
+    (too_long, "cut-texts", "warning", "train: 40 of 400 rows (10.0%) are longer than 128 tokens and lose their end"),
+    (of_another_script, "unknown-tokens", "error", "of the tokens are [UNK], such as "),
+    (of_a_few_unknown_signs, "unknown-tokens", "warning", "2.73% of the tokens are [UNK], such as '🤦', '嘢'"),
+    (in_another_language, "shredded-words", "warning", "train: a word between blanks is "),
+    (lower_case_for_a_cased_model, "casing", "warning", "the model tells capitals apart, and 0.0% of the letters are"),
+    (capitals_for_lower_case_tokens, "casing", "warning", "the vocabulary has no capitals, and the tokenizer leaves"),
+    (with_accents, "lost-accents", "note", "words lose an accent, such as 'thé'"),
 ]
+"""Sixteen faults and more, what finds each, and the beginning of what is said."""
 
 
 @pytest.fixture(scope="module")
@@ -224,18 +257,24 @@ def test_nothing_is_found_in_clean_data(data_dir: Path, examine: Callable[[Copy]
 @pytest.mark.data
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted[0].__name__)
 def test_each_planted_fault_is_found(
-    planted: tuple[Plant, str, str], data_dir: Path, tmp_path: Path, examine: Callable[[Copy], list[Finding]]
+    planted: tuple[Plant, str, str, str], data_dir: Path, tmp_path: Path, examine: Callable[[Copy], list[Finding]]
 ) -> None:
-    plant, check, severity = planted
+    plant, check, severity, said = planted
     copy = sst2(data_dir)
-    plant(copy)
+    rows = plant(copy)
     all_found = examine(copy)
     (found,) = [found for found in all_found if found.check == check]
     assert found.severity == severity
+    assert said in found.text
     assert found.advice
-    assert all(row.startswith((f"{tmp_path}/t", f"{tmp_path}/v")) for row in found.rows)
+    if rows:
+        assert list(found.rows) == [re.sub(r"(\w+):(\d+)", rf"{tmp_path}/\1.tsv:\2", row) for row in rows[:5]]
     by_it = {"unknown-tokens", "repeated-texts", "nearly-shared-texts", "missing-labels"}
     assert set(bad(all_found)) - {check} <= by_it, "one fault, not many complaints"
+
+
+def test_fifteen_faults_are_planted() -> None:
+    assert len({(check, severity) for _, check, severity, _ in PLANTED}) >= 15
 
 
 @pytest.mark.data

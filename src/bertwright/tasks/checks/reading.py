@@ -4,7 +4,7 @@ Of a large file some rows are looked at, evenly taken. Knows nothing of weights.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -31,6 +31,7 @@ _ENOUGH_LETTERS = 500
 _NO_CAPITALS, _ALL_CAPITALS = 0.002, 0.7  # shares of letters
 _CASED = 0.01  # share of tokens with capitals from which on a vocabulary is a cased one
 _UNKNOWN = 0.15  # share of [UNK] from which on a vocabulary is not of the language
+_MOST_SPELT = 1_000  # words of which the unknown parts are looked for
 _SHREDDED = 2.0  # tokens a word
 _MANY_ACCENTS = 0.02  # share of words
 
@@ -153,12 +154,13 @@ def unknown_tokens(reading: Reading) -> Iterator[Finding]:
     unknown = np.bincount(np.repeat(np.arange(len(words)), pieces)[ids == tokenizer.unk_id], minlength=len(words))
     share = float((unknown * times).sum() / max((pieces * times).sum(), 1))
     if share > 0:
-        worst = sorted(np.flatnonzero(unknown).tolist(), key=lambda place: -times[place])[:5]
+        worst = sorted(np.flatnonzero(unknown).tolist(), key=lambda place: -times[place])[:_MOST_SPELT]
+        parts = _unknown_parts(tokenizer, {words[place]: int(times[place]) for place in worst}).most_common(5)
         fits = share < _UNKNOWN
         yield Finding(
             by_share(share, error=_UNKNOWN, warning=0.01),
             "unknown-tokens",
-            f"train: {share:.2%} of the tokens are [UNK], such as {all_shown(words[place] for place in worst)}",
+            f"train: {share:.2%} of the tokens are [UNK], such as {all_shown(part for part, _ in parts)}",
             "they all look the same to the model"
             + (": clean the texts of them, if they matter" if fits else ", whose vocabulary is of another language"),
         )
@@ -171,6 +173,16 @@ def unknown_tokens(reading: Reading) -> Iterator[Finding]:
             f"train: a word between blanks is {shreds:.1f} tokens; 1.1 to 1.6 are usual",
             "the vocabulary is of another language or field, or the text is no text: try another model",
         )
+
+
+def _unknown_parts(tokenizer: WordPiece, words: Mapping[str, int]) -> Counter[str]:
+    """What of these words is [UNK]: a word, or a character where each stands for itself, as in Chinese."""
+    parts: Counter[str] = Counter()
+    for word, times in words.items():
+        ids, _ = tokenizer.tokenize([word])
+        for start, stop in tokenizer.spans(word)[ids == tokenizer.unk_id].tolist():
+            parts[word[start:stop]] += times
+    return parts
 
 
 def casing(reading: Reading) -> Iterator[Finding]:

@@ -116,7 +116,9 @@ def nearly_shared_texts(files: LabelledFiles) -> Iterator[Finding]:
         ]
         if found:
             steps = {role: _step(files.rows[role]) for role in (one, other)}
-            looked_at = "".join(f"; of {role} every {step}th was looked at" for role, step in steps.items() if step > 1)
+            looked_at = "".join(
+                f"; of {role} one row in {step} was looked at" for role, step in steps.items() if step > 1
+            )
             yield Finding(
                 by_share(len(found) / len(near[other]), warning=WORTH_SAYING),
                 "nearly-shared-texts",

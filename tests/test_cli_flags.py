@@ -41,8 +41,8 @@ FLAGS = {
         --explain --no-explain --save-steps --keep-snapshots --log-steps --overwrite --no-overwrite --weights-format
         {TRACKERS} --quiet --no-quiet""",
     "finetune": f"""{GENERAL} {TABLE} {DEVICE}
-        --model --train --validation --test --output-dir --validation-fraction --split-seed --seeds --vocab --task
-        --max-length --epochs --max-steps --batch-size --gradient-accumulation --learning-rate --schedule
+        --model --train --validation --test --output-dir --validation-fraction --split-seed --seeds --folds --fold
+        --vocab --task --max-length --epochs --max-steps --batch-size --gradient-accumulation --learning-rate --schedule
         --warmup-ratio --weight-decay --max-grad-norm --layer-decay --freeze-layers --dropout --label-smoothing
         --class-weights --seed --stride --max-answer-length --tune-thresholds --no-tune-thresholds
         --calibrate --no-calibrate

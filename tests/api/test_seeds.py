@@ -116,7 +116,7 @@ def test_mean_and_standard_deviation(several: Trained, capsys: pytest.CaptureFix
     assert (written["metric"], [run["seed"] for run in written["runs"]]) == ("accuracy", SEEDS)
     assert several.seeds is not None
     assert several.seeds.to_dict() == written
-    (line,) = (line for line in several.seeds.table().splitlines() if line.startswith("test accuracy"))
+    (line,) = (line for line in several.seeds.table() if line.startswith("test accuracy"))
     values = [one["test"]["accuracy"] for one in each]
     cells = [f"{value:.4f}" for value in values]
     assert line.split()[2:] == [*cells, f"{mean(values):.4f}", "±", f"{stdev(values):.4f}"]
@@ -130,10 +130,10 @@ def test_warnings_are_given_once_and_the_table_at_the_end(
     err = capsys.readouterr().err
     assert err.count("warning: train: ") == 1
     assert tuned.seeds is not None
-    assert err.endswith(
-        f"{tuned.seeds.table()}\nmodel of seed {tuned.seeds.best.number} (validation accuracy "
-        f"{tuned.metrics['validation']['accuracy']:.4f}) written to {tuned.folder}\n"
-    )
+    best = tuned.seeds.best.number
+    table = "".join(f"{line}\n" for line in tuned.seeds.table(starred=best))
+    last = f"model of seed {best} (validation accuracy {tuned.metrics['validation']['accuracy']:.4f}) written to "
+    assert err.endswith(f"{table}{last}{tuned.folder}\n")
 
 
 def test_a_finished_one_is_neither_repeated_nor_changed(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bertwright.api.common import say, settled, told, warn, warn_of_cuts
+from bertwright.api.cross_validating import cross_validate
 from bertwright.api.explaining import explain_finetuning
 from bertwright.api.measuring import Measured, measure_file
 from bertwright.api.repeating import train_seeds
@@ -81,6 +82,10 @@ def _result(settings: FinetuneSettings, compute: Compute, folder: RunFolder) -> 
     if folder.finished:
         return finished_before(folder, settings.seed)
     folder.remove_leftovers()
+    if settings.folds is not None:
+        stopped = cross_validate(settings, settings.folds, compute, folder, finetune)
+        if stopped is not None:
+            return stopped
     if settings.seeds > 1:
         return train_seeds(settings, compute, folder, finetune)
     return _Finetuning(settings, compute, folder).result(start)

@@ -1,7 +1,7 @@
 """A model and a labelled file → figures with intervals, and what stands behind them. Knows no settings."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,11 +59,19 @@ class Measured:
 def measure_file(
     predictor: Predictor, table: Table[Any], *, predictions: Path | None = None, draws: int = DRAWS
 ) -> Measured:
-    """Measure window by window; optionally write each row's answer beside its label, in the file's order.
+    """Measure on a file; see `measure_rows`."""
+    return measure_rows(predictor, table.path, table.read(), predictions=predictions, draws=draws)
+
+
+def measure_rows(
+    predictor: Predictor, path: Path, read: Iterable[Any], *, predictions: Path | None = None, draws: int = DRAWS
+) -> Measured:
+    """Measure window by window; optionally write each row's answer beside its label, in the order of the rows.
 
     Args:
         predictor: The model.
-        table: The file.
+        path: Where the rows are from.
+        read: The rows.
         predictions: Where answers go.
         draws: For the intervals; none without.
     """
@@ -71,8 +79,8 @@ def measure_file(
     truncated = 0
     official: dict[str, str] = {}
     with _lines(predictions) as out:
-        for window in windows(table.read()):
-            rows = Rows(table.path, window)
+        for window in windows(read):
+            rows = Rows(path, window)
             task.check(rows, "the model")
             examples = predictor.encode(rows)
             outputs = predictor.outputs(examples)
@@ -90,7 +98,7 @@ def measure_file(
         write_json(predictions.with_suffix(".json"), official)
     parts = sliced(tally, task.metrics, slices.kinds(), draws=draws // 5)
     details = {**tally.details(), "slices": parts, "worst": worst.listed()}
-    return Measured(tally.metrics(), _spread(tally, draws), details, truncated, tuple(tally.suspicions()), tally=tally)
+    return Measured(tally.metrics(), spread(tally, draws), details, truncated, tuple(tally.suspicions()), tally=tally)
 
 
 class _SliceNames:
@@ -111,7 +119,8 @@ class _SliceNames:
         return {**labels, "length": by_quarter(np.array(self._lengths, dtype=np.int64))} if self._lengths else {}
 
 
-def _spread(tally: TaskTally[Any], draws: int) -> dict[str, Interval]:
+def spread(tally: TaskTally[Any], draws: int = DRAWS) -> dict[str, Interval]:
+    """Between which two values each figure lies with 95 % confidence; nothing without draws."""
     rows = len(tally.losses)
     return intervals(tally.metrics, draws_of(np.arange(rows), rows, affordable(draws, rows)))
 

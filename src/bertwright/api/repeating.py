@@ -4,20 +4,19 @@ Each is an ordinary fine-tuning in a folder of its own, `OUT/run/seeds/SEED`, on
 do by hand with `--seed SEED --split-seed S`. So each goes on where it was killed, and a finished one is not repeated.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from bertwright.api.common import say, warning_once
 from bertwright.api.run_folder import RunFolder
-from bertwright.api.training_run import Trained, certify, figures_of
+from bertwright.api.training_run import Train, Trained, certify, figures_of
+from bertwright.api.training_sets import split_seed
 from bertwright.evaluation.repeats import Repeats, Repetition
 from bertwright.files import read_json, write_json
 from bertwright.settings import FinetuneSettings
 from bertwright.training.device import Compute
 
 SEEDS = "seeds"
-Train = Callable[[FinetuneSettings], Trained]
 
 
 def train_seeds(settings: FinetuneSettings, compute: Compute, folder: RunFolder, train: Train) -> Trained:
@@ -54,8 +53,9 @@ def train_seeds(settings: FinetuneSettings, compute: Compute, folder: RunFolder,
 def _of_seed(settings: FinetuneSettings, part: RunFolder, seed: int, *, first: bool) -> FinetuneSettings:
     changed: dict[str, Any] = {
         "seed": seed,
-        "split_seed": settings.seed if settings.split_seed is None else settings.split_seed,
+        "split_seed": split_seed(settings),
         "seeds": 1,
+        "folds": None,
         "output_dir": part.output,
         "overwrite": False,
         "explain": settings.explain and first,
@@ -71,7 +71,7 @@ def _publish(folder: RunFolder, compute: Compute, repeats: Repeats) -> Trained:
     assert isinstance(measured, dict)
     write_json(folder.run / "metrics.json", {**measured, "seeds": repeats.to_dict()})
     certify(folder, best.best_step, compute)
-    for line in repeats.table().splitlines():
+    for line in repeats.table(starred=best.number):
         say(line)
     value = best.metrics["validation"][repeats.metric]
     say(f"model of seed {best.number} (validation {repeats.metric} {value:.4f}) written to {folder.output}")

@@ -18,7 +18,7 @@ from bertwright.settings import Settings
 from bertwright.training.run import BEST
 
 _LOCK, _SETTINGS, _ORIGIN, _FINISHED = "lock", "settings.yaml", "data.json", "finished.json"
-_PARTS = ("seeds",)
+_PARTS = ("seeds", "folds")
 
 
 @dataclass(frozen=True, slots=True)

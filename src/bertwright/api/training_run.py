@@ -1,7 +1,7 @@
 """What fine-tuning and pre-training do alike around a run: follow it, certify its result, recognise a finished one."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from bertwright.evaluation.repeats import Repeats, Repetition
 from bertwright.evaluation.text_report import figures
 from bertwright.evaluation.uncertainty import Interval
 from bertwright.files import read_json, sha256_file
+from bertwright.settings import FinetuneSettings
 from bertwright.training.device import Compute, processor
 from bertwright.training.progress import watching
 from bertwright.training.run import Run, Watcher, Watchers
@@ -48,6 +49,8 @@ class Trained:
     seeds: Repeats | None = None
 
 
+Train = Callable[[FinetuneSettings], Trained]
+"""One fine-tuning."""
 _NONE: Mapping[str, Mapping[str, Interval]] = MappingProxyType({})
 MODEL_FILES = ("config.json", "model.safetensors", "vocab.txt", "tokenizer.json")
 

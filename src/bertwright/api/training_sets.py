@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bertwright.api.common import say, say_counts, told, warn_of_cuts
 from bertwright.api.findings import keep_findings
 from bertwright.errors import UsageError
@@ -15,6 +18,7 @@ from bertwright.settings import FinetuneSettings
 from bertwright.tasks.checks.files import LabelledFiles, label_names
 from bertwright.tasks.checks.listed import short_findings
 from bertwright.tasks.finetuning import Rows, TaskExamples, split
+from bertwright.tasks.folds import folds
 from bertwright.tasks.kinds import TASKS, AnyTask, check_settings, guess_task
 from bertwright.text.wordpiece import WordPiece
 
@@ -41,11 +45,16 @@ class TrainingSets:
         kind = task_kind(settings)
         train = _read(kind, settings.train, "train", settings, folder)
         kind.check_training(train)
+        if settings.left_out is not None:
+            number, count = settings.left_out
+            task = kind.learn(train, settings)  # of all rows: a rare label may be in that fold alone
+            train = train.take(np.flatnonzero(fold_of_each(task, train, settings, count) != number))
         if settings.validation is not None:
             validation = _read(kind, settings.validation, "validation", settings, folder)
         else:
             train, validation = _split_off(kind, train, settings)
-        task = kind.learn(train, settings)  # weights of classes are of what is learned from
+        if settings.left_out is None:
+            task = kind.learn(train, settings)  # weights of classes are of what is learned from
         say(f"train: {task.describe(train)}", quiet=settings.quiet)
         say(f"validation: {task.describe(validation)}", quiet=settings.quiet)
         sets = cls(task, train, validation)
@@ -74,7 +83,7 @@ class TrainingSets:
 
 def _split_off(kind: type[AnyTask], rows: Rows[Any], settings: FinetuneSettings) -> tuple[Rows[Any], Rows[Any]]:
     """Training and validation rows, where the user has no file of these."""
-    seed = settings.seed if settings.split_seed is None else settings.split_seed
+    seed = split_seed(settings)
     divided = split(
         rows,
         [kind.stratum(row) for row in rows],
@@ -86,6 +95,33 @@ def _split_off(kind: type[AnyTask], rows: Rows[Any], settings: FinetuneSettings)
     share = f"{settings.validation_fraction:.0%} of each label, seed {seed}"
     say(f"validation set split off {rows.path}: {share}", quiet=settings.quiet)
     return divided
+
+
+def train_rows(settings: FinetuneSettings, folder: Path) -> tuple[AnyTask, Rows[Any]]:
+    """The task that the training file sets, and all its rows.
+
+    Raises:
+        DataError, UsageError: See `TrainingSets.read`.
+    """
+    kind = task_kind(settings)
+    rows = _read(kind, settings.train, "train", settings, folder)
+    kind.check_training(rows)
+    return kind.learn(rows, settings), rows
+
+
+def fold_of_each(task: AnyTask, rows: Rows[Any], settings: FinetuneSettings, count: int) -> NDArray[np.int64]:
+    """The fold of each training row, from 1; copies of a text are in one fold, or it would be no test of the others.
+
+    Raises:
+        DataError: There is too little for so many folds.
+    """
+    groups = task.groups(rows) or [task.shown(row) for row in rows]
+    return folds(rows.path, [task.stratum(row) for row in rows], count, seed=split_seed(settings), groups=groups)
+
+
+def split_seed(settings: FinetuneSettings) -> int:
+    """What decides which rows are held out."""
+    return settings.seed if settings.split_seed is None else settings.split_seed
 
 
 def check_metric(task: AnyTask, wanted: str | None) -> str:

@@ -72,10 +72,9 @@ class Repeats:
             runs.append(Repetition(entry[kind], entry["best_step"], metrics))
         return cls(kind, values["metric"], runs)
 
-    def table(self) -> str:
-        """A line for each figure: that of each training, then mean ± standard deviation; a star marks the best."""
-        best = self.best.number
-        heads = [f"{self.kind} {run.number}{'*' if run.number == best else ''}" for run in self.runs]
+    def table(self, starred: int | None = None) -> list[str]:
+        """A line for each figure: that of each training, then mean ± standard deviation; a star marks this number."""
+        heads = [f"{self.kind} {run.number}{'*' if run.number == starred else ''}" for run in self.runs]
         names = [(split, name) for split, figures in self.mean.items() for name in figures]
         side = max(len(f"{split} {name}") for split, name in names)
         widths = [max(len(head), 7) for head in heads]
@@ -86,7 +85,7 @@ class Repeats:
             cells = [f"{run.metrics[split][name]:{width}.4f}" for run, width in zip(self.runs, widths, strict=True)]
             spread = f"{means[split][name]:.4f} ± {stds[split][name]:.4f}"
             lines.append("  ".join([f"{f'{split} {name}':<{side}}", *cells, spread]))
-        return "\n".join(lines)
+        return lines
 
     def _each(self, of: Any) -> dict[str, dict[str, float]]:
         """This of each figure that all trainings have."""

@@ -101,8 +101,30 @@ class FinetuneSettings(TrainingSettings, MeasureSettings, TableSettings, DeviceS
     """Decides which rows of --train become the validation set; --seed when not given."""
     seeds: Positive = 1
     """Train with so many seeds, --seed the first; keep the best model by validation, print mean and deviation."""
+    folds: Annotated[int | None, Field(ge=2)] = None
+    """First cross-validate --train in so many folds: figures on rows that a model has not seen, likely label errors."""
+    fold: Annotated[str | None, Field(pattern=r"^\d+/\d+$")] = None
+    """Leave out one fold, as --folds does for each in turn: 2/5 learns from all rows but the second fifth."""
     vocab: Path | None = None
     """Tokenizer folder or vocab.txt for a model made from a size preset."""
+
+    @property
+    def left_out(self) -> tuple[int, int] | None:
+        """The number of the fold that is left out, from 1, and of how many."""
+        if self.fold is None:
+            return None
+        number, _, count = self.fold.partition("/")
+        return int(number), int(count)
+
+    @model_validator(mode="after")
+    def _fold_is_there(self) -> Self:
+        if self.left_out is not None:
+            number, count = self.left_out
+            if not (1 <= number <= count and count >= 2):
+                raise ValueError(f"fold = {self.fold!r}: should be as 2/5, the second of five folds")
+            if self.folds is not None:
+                raise ValueError("folds and fold: --folds leaves out each fold in turn; give one of them")
+        return self
 
 
 class ApplySettings(TableSettings, DeviceSettings):

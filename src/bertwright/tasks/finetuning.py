@@ -248,9 +248,7 @@ def split(
     Raises:
         DataError: There are too few rows to cut any off.
     """
-    numbers: dict[object, int] = {}
-    unit = np.array([numbers.setdefault(group, len(numbers)) for group in groups or range(len(rows))])
-    names = np.array(strata, dtype=object)[np.unique(unit, return_index=True)[1]]
+    unit, names = units(strata, groups)
     chosen = np.zeros(len(names), dtype=bool)
     for stratum in sorted(set(strata)):
         places = np.flatnonzero(names == stratum)
@@ -273,6 +271,13 @@ def _take_back(chosen: NDArray[np.bool_], unit: NDArray[np.int64], labels: Seque
         if not learned.issuperset(labels[place]):
             chosen[unit[place]] = False
             learned.update(labels[place])
+
+
+def units(strata: Sequence[str], groups: Sequence[object]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """What stays together: the number of each row's group (of each row, without groups), and the stratum of each."""
+    numbers: dict[object, int] = {}
+    unit = np.array([numbers.setdefault(group, len(numbers)) for group in groups or range(len(strata))])
+    return unit, np.array(strata, dtype=object)[np.unique(unit, return_index=True)[1]]
 
 
 def counted(names: Sequence[str] | Mapping[str, int], most: int = 10) -> str:

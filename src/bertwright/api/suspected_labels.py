@@ -1,0 +1,104 @@
+"""Training rows whose labels are likely wrong, by the answers of models that have not seen them.
+
+For classification, and for each label of multi-label classification by itself; other tasks have no such rule here.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bertwright.api.common import say
+from bertwright.evaluation.label_errors import likely_errors
+from bertwright.tasks.classification import Classification
+from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.kinds import AnyTask
+from bertwright.tasks.multilabel import MultiLabel
+from bertwright.text.complaints import place, shown
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Suspected:
+    """A label that is likely wrong.
+
+    Attributes:
+        place: `file:line`.
+        text: The row's text.
+        text_pair: The second text of a pair.
+        given: The label in the file; of several labels `joy`, or `not joy`.
+        model: The label that the model would give.
+        probability: Of the model's label.
+        given_probability: Of the given one.
+    """
+
+    place: str
+    text: str
+    text_pair: str | None
+    given: str
+    model: str
+    probability: float
+    given_probability: float
+
+
+def suspected(task: AnyTask, rows: Rows[Any], answers: Sequence[Mapping[str, Any]]) -> list[Suspected] | None:
+    """The likeliest first; None where there is no rule for the task.
+
+    Args:
+        task: What the rows are labelled for.
+        rows: The labelled rows.
+        answers: What a model that has not seen it says to each, as in predictions.jsonl.
+    """
+    if isinstance(task, Classification):
+        given = [task.labels.index(row.label) for row in rows]
+        return list(_among(rows, _scores(answers, task.labels), given, task.labels))
+    if isinstance(task, MultiLabel):
+        scores, truths = _scores(answers, task.labels), task.numbers(rows)
+        found = [
+            suspect
+            for column, label in enumerate(task.labels)
+            for suspect in _among(
+                rows,
+                np.stack([1 - scores[:, column], scores[:, column]], axis=1),
+                truths[:, column].astype(int).tolist(),
+                (f"not {label}", label),
+            )
+        ]
+        return sorted(found, key=lambda suspect: suspect.given_probability - suspect.probability)
+    return None
+
+
+def say_suspected(suspects: Sequence[Suspected], path: Path, listed: Path) -> None:
+    """How many there are, the first few, and what to do."""
+    if not suspects:
+        say(f"{path}: no label looks wrong")
+        return
+    say(
+        f"{path}: {len(suspects)} labels look wrong: they are in {listed}, the likeliest first; read these rows, "
+        "correct those that are wrong, and train again"
+    )
+    for one in suspects[:_SHOWN]:
+        likelier = f"likelier {shown(one.model)} ({one.probability:.2f})"
+        say(f"    {one.place} {shown(one.text)} has {shown(one.given)}, {likelier}")
+
+
+def _scores(answers: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> Any:
+    return np.array([[answer["scores"][label] for label in labels] for answer in answers])
+
+
+def _among(rows: Rows[Any], probabilities: Any, given: Sequence[int], names: Sequence[str]) -> Iterator[Suspected]:
+    labels = np.asarray(given, dtype=np.int64)
+    for row, other, _ in likely_errors(probabilities, labels):
+        item, own = rows.items[row], labels[row]
+        yield Suspected(
+            place=place(rows.path, item.line),
+            text=item.text,
+            text_pair=item.pair,
+            given=names[own],
+            model=names[other],
+            probability=float(probabilities[row, other]),
+            given_probability=float(probabilities[row, own]),
+        )

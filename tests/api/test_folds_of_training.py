@@ -177,7 +177,7 @@ def test_killed_before_the_figures_no_fold_is_trained_again(given: dict[str, obj
     assert (tmp_path / "out" / "run" / "cross_validation.json").is_file()
 
 
-@pytest.mark.parametrize("fold", ["0/3", "4/3", "1/1"])
+@pytest.mark.parametrize("fold", ["0/3", "4/3", "1/1", "2", "²/3"])
 def test_a_fold_that_is_none_is_refused(fold: str, given: dict[str, object], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"fold = '{fold}': should be as 2/5, the second of five folds"):
         bertwright.finetune(**given | {"folds": None, "fold": fold}, output_dir=tmp_path / "out")

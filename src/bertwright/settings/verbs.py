@@ -3,6 +3,7 @@
 Knows nothing of what the settings are used for.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -103,7 +104,7 @@ class FinetuneSettings(TrainingSettings, MeasureSettings, TableSettings, DeviceS
     """Train with so many seeds, --seed the first; keep the best model by validation, print mean and deviation."""
     folds: Annotated[int | None, Field(ge=2)] = None
     """First cross-validate --train in so many folds: figures on rows that a model has not seen, likely label errors."""
-    fold: Annotated[str | None, Field(pattern=r"^\d+/\d+$")] = None
+    fold: str | None = None
     """Leave out one fold, as --folds does for each in turn: 2/5 learns from all rows but the second fifth."""
     vocab: Path | None = None
     """Tokenizer folder or vocab.txt for a model made from a size preset."""
@@ -118,9 +119,9 @@ class FinetuneSettings(TrainingSettings, MeasureSettings, TableSettings, DeviceS
 
     @model_validator(mode="after")
     def _fold_is_there(self) -> Self:
-        if self.left_out is not None:
-            number, count = self.left_out
-            if not (1 <= number <= count and count >= 2):
+        if self.fold is not None:
+            known = re.fullmatch(r"[0-9]{1,6}/[0-9]{1,6}", self.fold) and self.left_out
+            if not (known and 1 <= known[0] <= known[1] and known[1] >= 2):
                 raise ValueError(f"fold = {self.fold!r}: should be as 2/5, the second of five folds")
             if self.folds is not None:
                 raise ValueError("folds and fold: --folds leaves out each fold in turn; give one of them")

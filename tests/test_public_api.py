@@ -26,6 +26,7 @@ PUBLIC = [
     "PredictSettings",
     "PrepareSettings",
     "PretrainSettings",
+    "ReportSettings",
     "SnapshotError",
     "TrainingError",
     "UsageError",
@@ -40,6 +41,7 @@ PUBLIC = [
     "predict",
     "prepare",
     "pretrain",
+    "report",
     "vocab",
 ]
 HEAVY = {

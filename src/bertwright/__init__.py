@@ -12,7 +12,19 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bertwright.api import demo, doctor, evaluate, finetune, inspect, load, predict, prepare, pretrain, vocab
+    from bertwright.api import (
+        demo,
+        doctor,
+        evaluate,
+        finetune,
+        inspect,
+        load,
+        predict,
+        prepare,
+        pretrain,
+        report,
+        vocab,
+    )
     from bertwright.errors import (
         BertwrightError,
         DataError,
@@ -31,6 +43,7 @@ if TYPE_CHECKING:
         PredictSettings,
         PrepareSettings,
         PretrainSettings,
+        ReportSettings,
         VocabSettings,
     )
 
@@ -49,6 +62,7 @@ __all__ = [
     "PredictSettings",
     "PrepareSettings",
     "PretrainSettings",
+    "ReportSettings",
     "SnapshotError",
     "TrainingError",
     "UsageError",
@@ -63,6 +77,7 @@ __all__ = [
     "predict",
     "prepare",
     "pretrain",
+    "report",
     "vocab",
 ]
 

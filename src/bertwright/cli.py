@@ -33,6 +33,7 @@ VERBS = {
     "doctor": Verb("Look for what is wrong with labelled files before fine-tuning.", "DoctorSettings"),
     "finetune": Verb("Fine-tune a BERT on a labelled file and write a model folder.", "FinetuneSettings"),
     "evaluate": Verb("Measure a fine-tuned model on a labelled file.", "EvaluateSettings"),
+    "report": Verb("Make the report of a run anew, from its own files alone.", "ReportSettings"),
     "predict": Verb("Label the texts of a file or of stdin, or fill their [MASK]s.", "PredictSettings"),
     "demo": Verb("Pre-train and fine-tune a small BERT on text that ships with Python.", "DemoSettings"),
 }

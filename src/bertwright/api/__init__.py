@@ -11,7 +11,20 @@ from bertwright.api.inspecting import inspect
 from bertwright.api.predicting import predict
 from bertwright.api.preparing import prepare
 from bertwright.api.pretraining import pretrain
+from bertwright.api.reporting import report
 from bertwright.api.vocabulary import vocab
 from bertwright.serving.loading import load
 
-__all__ = ["demo", "doctor", "evaluate", "finetune", "inspect", "load", "predict", "prepare", "pretrain", "vocab"]
+__all__ = [
+    "demo",
+    "doctor",
+    "evaluate",
+    "finetune",
+    "inspect",
+    "load",
+    "predict",
+    "prepare",
+    "pretrain",
+    "report",
+    "vocab",
+]

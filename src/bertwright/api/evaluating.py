@@ -6,6 +6,7 @@ from typing import Any
 
 from bertwright.api.common import say_counts, settled, show, told, warn, warn_of_cuts
 from bertwright.api.measuring import Measured, measure_file
+from bertwright.api.reporting import write_report
 from bertwright.api.run_folder import file_origin
 from bertwright.api.training_run import environment
 from bertwright.errors import ModelFolderError, UsageError
@@ -51,6 +52,7 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
     if folder is not None:
         write_json(folder / "metrics.json", _written(settings, measured, predictor.task.name))
         _write_origin(settings, predictor, folder)
+        write_report(folder, settings.lang)
     show(text_report(measured.metrics, measured.details, measured.intervals))
     if measured.against is not None:
         show("\n" + comparison_report(str(settings.against), measured.against))

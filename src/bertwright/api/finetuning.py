@@ -9,6 +9,7 @@ from bertwright.api.cross_validating import cross_validate
 from bertwright.api.explaining import explain_finetuning
 from bertwright.api.measuring import Measured, measure_file
 from bertwright.api.repeating import train_seeds
+from bertwright.api.reporting import write_report
 from bertwright.api.run_folder import RunFolder, file_origin
 from bertwright.api.starting_point import Made, StartingPoint
 from bertwright.api.training_run import (
@@ -199,6 +200,7 @@ class _Finetuning:
         write_json(self.folder.run / "metrics.json", written)
         write_json(self.folder.run / "environment.json", environment(self.compute))
         write_file(output / "README.md", model_card(settings, task.name, config, metrics))
+        write_report(output, settings.lang)
         certify(self.folder, run.standing.best_step, self.compute)
         say_metrics(metrics, tested["intervals"])
         say(f"model of step {run.standing.best_step} written to {output}")

@@ -8,12 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from bertwright.api.common import say, warning_once
+from bertwright.api.reporting import write_report
 from bertwright.api.run_folder import RunFolder
 from bertwright.api.training_run import Train, Trained, certify, figures_of
 from bertwright.api.training_sets import split_seed
 from bertwright.evaluation.repeats import Repeats, Repetition
 from bertwright.files import read_json, write_json
 from bertwright.settings import FinetuneSettings
+from bertwright.settings.shared import Language
 from bertwright.training.device import Compute
 
 SEEDS = "seeds"
@@ -47,7 +49,7 @@ def train_seeds(settings: FinetuneSettings, compute: Compute, folder: RunFolder,
             for run in runs:
                 if run is not repeats.best:
                     folder.part(SEEDS, run.number).remove_model()
-    return _publish(folder, compute, repeats)
+    return _publish(folder, compute, repeats, settings.lang)
 
 
 def _of_seed(settings: FinetuneSettings, part: RunFolder, seed: int, *, first: bool) -> FinetuneSettings:
@@ -63,13 +65,14 @@ def _of_seed(settings: FinetuneSettings, part: RunFolder, seed: int, *, first: b
     return settings.model_copy(update=changed)
 
 
-def _publish(folder: RunFolder, compute: Compute, repeats: Repeats) -> Trained:
+def _publish(folder: RunFolder, compute: Compute, repeats: Repeats, language: Language) -> Trained:
     """The best model becomes that of the folder, whose figures say how those of all seeds spread."""
     best = repeats.best
     folder.adopt(folder.part(SEEDS, best.number))
     measured = read_json(folder.run / "metrics.json")
     assert isinstance(measured, dict)
     write_json(folder.run / "metrics.json", {**measured, "seeds": repeats.to_dict()})
+    write_report(folder.output, language)
     certify(folder, best.best_step, compute)
     for line in repeats.table(starred=best.number):
         say(line)

@@ -88,10 +88,10 @@ def _curves(figure: str, training: Lines, held_out: Lines) -> list[Curve]:
     """A curve of each kind of lines that has the figure."""
     points = [[(line["step"], line[figure]) for line in lines if figure in line] for lines in (training, held_out)]
     named = zip(("training", "held-out"), points, (0, 1), strict=True)
-    return [Curve(name, _thinned(found), color) for name, found, color in named if found]
+    return [Curve(name, thinned(found), color) for name, found, color in named if found]
 
 
-def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """At most so many points that a file stays small, each the mean of its neighbours."""
     size = -(-len(points) // _MOST_POINTS)
     groups = (points[start : start + size] for start in range(0, len(points), size))

@@ -5,9 +5,10 @@ The page's policy allows its one style sheet, by hash, and nothing else. Knows n
 
 import base64
 import hashlib
-from html import escape
 
-from bertwright.text.complaints import printable
+from bertwright.evaluation.html import plain
+
+__all__ = ["page", "plain"]
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #ffffff; --soft: #59636e; --line: #d1d9e0; --box: #f3f5f7; }
@@ -27,24 +28,20 @@ svg { display: block; width: 100%; height: auto; max-width: 44rem; }
 """
 
 
-def plain(text: str) -> str:
-    """Any text as plain text of a page: no markup, no control characters, no change of direction."""
-    return escape(printable(text))
-
-
-def page(title: str, body: str, style: str = "") -> str:
+def page(title: str, body: str, style: str = "", lang: str = "en") -> str:
     """A whole page.
 
     Args:
         title: Plain text.
-        body: HTML whose every foreign part went through `plain`.
+        body: HTML, made by `tag`, or whose every foreign part went through `plain`.
         style: CSS beside that of all pages.
+        lang: The language, as browsers want it named.
     """
     sheet = _STYLE + style
     digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     return f"""<!DOCTYPE html>
-<html lang="en">
+<html lang="{lang}">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">

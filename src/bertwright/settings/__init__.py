@@ -12,6 +12,7 @@ from bertwright.settings.verbs import (
     EvaluateSettings,
     FinetuneSettings,
     PredictSettings,
+    ReportSettings,
     TaskName,
     TrainingSettings,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "PredictSettings",
     "PrepareSettings",
     "PretrainSettings",
+    "ReportSettings",
     "Settings",
     "TableSettings",
     "TaskName",

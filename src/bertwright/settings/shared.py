@@ -7,6 +7,7 @@ from pydantic import Field
 from bertwright.settings.base import Free, Settings, Spelled
 
 Precision = Literal["auto", "fp32", "bf16"]
+Language = Literal["en", "zh"]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 MaxLength = Annotated[int, Field(ge=3)]

@@ -9,10 +9,11 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bertwright.settings.base import Free, Spelled
+from bertwright.settings.base import Free, Leading, Settings, Spelled
 from bertwright.settings.shared import (
     DeviceSettings,
     Fraction,
+    Language,
     LearningSettings,
     MaxLength,
     Positive,
@@ -77,6 +78,8 @@ class MeasureSettings(RunSettings):
     """Choose a temperature on the validation set, so that scores are as high as answers are right (classification)."""
     early_stopping_patience: Positive | None = None
     """Stop after this many evaluations in a row without a better --best-metric."""
+    lang: Annotated[Language, Free] = "en"
+    """Language of the report: English or Chinese."""
 
 
 class FinetuneSettings(TrainingSettings, MeasureSettings, TableSettings, DeviceSettings):
@@ -153,9 +156,24 @@ class EvaluateSettings(ApplySettings):
     bootstrap_draws: Annotated[int, Field(ge=0)] = 1000
     """Draws behind each 95 % interval; fewer beyond 100,000 rows. 0 = none, but for --against."""
     output_dir: Path | None = None
-    """Folder for metrics.json and predictions.jsonl; printed alone when not given."""
+    """Folder for metrics.json, predictions.test.jsonl and report.html; printed alone when not given."""
+    lang: Language = "en"
+    """Language of the report: English or Chinese."""
     quiet: bool = False
     """Print only warnings and the result."""
+
+
+class ReportSettings(Settings):
+    """Make the report of a run anew, from its own files alone."""
+
+    verb: ClassVar[str] = "report"
+
+    folder: Annotated[Path, Leading]
+    """The model folder that finetune wrote, or the folder of evaluate --output-dir."""
+    lang: Language | None = None
+    """Language of the report: English or Chinese; as the run was told when not given."""
+    output: Path | None = None
+    """HTML file to write; report.html among the run's files when not given."""
 
 
 class PredictSettings(ApplySettings):

@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bertwright.api import (
+        clue,
         demo,
         doctor,
         evaluate,
         finetune,
+        glue,
         inspect,
         load,
         predict,
         prepare,
         pretrain,
         report,
+        squad,
         vocab,
     )
     from bertwright.errors import (
@@ -35,15 +38,18 @@ if TYPE_CHECKING:
         UsageError,
     )
     from bertwright.settings import (
+        ClueSettings,
         DemoSettings,
         DoctorSettings,
         EvaluateSettings,
         FinetuneSettings,
+        GlueSettings,
         InspectSettings,
         PredictSettings,
         PrepareSettings,
         PretrainSettings,
         ReportSettings,
+        SquadSettings,
         VocabSettings,
     )
 
@@ -51,11 +57,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BertwrightError",
+    "ClueSettings",
     "DataError",
     "DemoSettings",
     "DoctorSettings",
     "EvaluateSettings",
     "FinetuneSettings",
+    "GlueSettings",
     "HubError",
     "InspectSettings",
     "ModelFolderError",
@@ -64,20 +72,24 @@ __all__ = [
     "PretrainSettings",
     "ReportSettings",
     "SnapshotError",
+    "SquadSettings",
     "TrainingError",
     "UsageError",
     "VocabSettings",
     "__version__",
+    "clue",
     "demo",
     "doctor",
     "evaluate",
     "finetune",
+    "glue",
     "inspect",
     "load",
     "predict",
     "prepare",
     "pretrain",
     "report",
+    "squad",
     "vocab",
 ]
 

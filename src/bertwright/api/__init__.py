@@ -12,19 +12,23 @@ from bertwright.api.predicting import predict
 from bertwright.api.preparing import prepare
 from bertwright.api.pretraining import pretrain
 from bertwright.api.reporting import report
+from bertwright.api.suites import clue, glue, squad
 from bertwright.api.vocabulary import vocab
 from bertwright.serving.loading import load
 
 __all__ = [
+    "clue",
     "demo",
     "doctor",
     "evaluate",
     "finetune",
+    "glue",
     "inspect",
     "load",
     "predict",
     "prepare",
     "pretrain",
     "report",
+    "squad",
     "vocab",
 ]

@@ -6,6 +6,7 @@ from bertwright.settings.doctoring import DoctorSettings
 from bertwright.settings.inspecting import InspectSettings
 from bertwright.settings.pretraining import PretrainSettings
 from bertwright.settings.shared import DeviceSettings, Precision, TableSettings
+from bertwright.settings.suites import ClueSettings, GlueSettings, SquadSettings, SuiteSettings
 from bertwright.settings.verbs import (
     ApplySettings,
     DemoSettings,
@@ -19,12 +20,14 @@ from bertwright.settings.verbs import (
 
 __all__ = [
     "ApplySettings",
+    "ClueSettings",
     "CorpusSettings",
     "DemoSettings",
     "DeviceSettings",
     "DoctorSettings",
     "EvaluateSettings",
     "FinetuneSettings",
+    "GlueSettings",
     "InspectSettings",
     "Precision",
     "PredictSettings",
@@ -32,6 +35,8 @@ __all__ = [
     "PretrainSettings",
     "ReportSettings",
     "Settings",
+    "SquadSettings",
+    "SuiteSettings",
     "TableSettings",
     "TaskName",
     "TrainingSettings",

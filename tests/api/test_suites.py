@@ -1,0 +1,185 @@
+"""Suites of tasks: whatever form GLUE's files come in is found, and the table is that of ordinary trainings."""
+
+import json
+from pathlib import Path
+
+import pytest
+from small import QUICK, rows, write_bert
+
+import bertwright
+from bertwright.errors import UsageError
+from bertwright.tasks.suites import CLUE, GLUE, SQUAD, Suite, find_files, find_folder
+
+FEW = {"max_steps": 4, "batch_size": 8, "learning_rate": 0.01, "max_length": 16, "device": "cpu", "precision": "fp32"}
+assert set(FEW) <= set(QUICK)
+
+
+def write(path: Path, lines: list[tuple[str, ...]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join("\t".join(cells) + "\n" for cells in lines))
+    return path
+
+
+def pairs(count: int, seed: int) -> list[tuple[str, str, str]]:
+    """Two texts, and whether they speak of the same kind of thing."""
+    made = rows(2 * count + 2, seed=seed)  # of three kinds, in turn
+    return [
+        (made[2 * n]["text"], made[2 * n + 3]["text"], "entailment")
+        if n % 2
+        else (made[2 * n]["text"], made[2 * n + 1]["text"], "not_entailment")
+        for n in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CoLA as four columns without a header, RTE with one, STS-B with scores; the published test files lack labels."""
+    folder = tmp_path_factory.mktemp("glue")
+    for seed, role in enumerate(("train", "dev")):
+        acceptable = [("x", str(int(row["label"] == "animal")), "", row["text"]) for row in rows(40, seed=seed)]
+        write(folder / "CoLA" / f"{role}.tsv", acceptable)
+        head = ("index", "sentence1", "sentence2", "label")
+        write(folder / "RTE" / f"{role}.tsv", [head, *((str(n), *row) for n, row in enumerate(pairs(40, seed)))])
+        scores = [("sentence1", "sentence2", "score"), *((a, b, str(len(a) / 9)) for a, b, _ in pairs(30, seed))]
+        write(folder / "STS-B" / f"{role}.tsv", scores)
+    write(folder / "CoLA" / "test.tsv", [("index", "sentence"), ("0", "a cat")])
+    write(folder / "RTE" / "val.tsv", [("7", "a cat", "a dog", "entailment")])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bert")
+    write_bert(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(data: Path, bert: Path, tmp_path_factory: pytest.TempPathFactory) -> bertwright.api.suites.SuiteResult:
+    output = tmp_path_factory.mktemp("out")
+    return bertwright.glue(model=str(bert), data=str(data), output_dir=output, seeds=2, quiet=True, **FEW)
+
+
+def test_every_task_that_is_there_is_run(result: bertwright.api.suites.SuiteResult):
+    assert list(result.scores) == ["cola", "stsb", "rte"]
+    written = json.loads((result.folder / "results.json").read_text())
+    for name, score in result.scores.items():
+        seeds = json.loads((result.folder / name / "run" / "metrics.json").read_text())["seeds"]["runs"]
+        for figure, values in score.figures.items():
+            assert values == [run["test"][figure] for run in seeds]
+            assert written["tasks"][name]["figures"][figure]["values"] == [100 * value for value in values]
+    assert result.average == pytest.approx(sum(score.mean for score in result.scores.values()) / 3)
+    settings = written["tasks"]["rte"]["settings"]
+    assert (settings["max_steps"], settings["learning_rate"], settings["seeds"]) == (4, 0.01, 2)
+
+
+def test_the_table_is_the_one_that_papers_print(result: bertwright.api.suites.SuiteResult):
+    heads, _, figures, row = (result.folder / "results.md").read_text().splitlines()
+    assert heads == "| GLUE | CoLA | STS-B | RTE | average |"
+    assert figures == "|  | matthews_correlation | pearson / spearman | accuracy |  |"
+    accuracy = result.scores["rte"].values("accuracy")
+    assert f"{sum(accuracy) / 2:.1f} ± {abs(accuracy[0] - accuracy[1]) / 2**0.5:.1f} |" in row
+    assert row.endswith(f" {result.average:.1f} |")
+
+
+def test_what_is_done_is_not_done_again(result: bertwright.api.suites.SuiteResult, data: Path, bert: Path):
+    models = {path: path.stat().st_mtime_ns for path in result.folder.glob("*/model.safetensors")}
+    assert len(models) == 3
+    again = bertwright.glue(model=str(bert), data=str(data), output_dir=result.folder, seeds=2, quiet=True, **FEW)
+    assert (again.scores, again.average) == (result.scores, result.average)
+    assert models == {path: path.stat().st_mtime_ns for path in result.folder.glob("*/model.safetensors")}
+
+
+def test_published_settings_hold_where_nothing_is_said(bert: Path, data: Path, tmp_path: Path):
+    bertwright.glue(
+        model=str(bert), data=str(data), output_dir=tmp_path, seeds=1, quiet=True, tasks=["rte"], max_length=19
+    )
+    settings = (tmp_path / "rte" / "run" / "settings.yaml").read_text()
+    for line in ("epochs: 3", "batch_size: 32", "learning_rate: 5.0e-05", "max_length: 19", "best_metric: accuracy"):
+        assert line in settings
+
+
+def files_of(suite: Suite, name: str, data: Path) -> tuple[list[str | None], dict[str, object]]:
+    folder = find_folder(data, name, suite.tasks[name])
+    assert folder is not None
+    found = find_files(folder, suite.tasks[name])
+    roles = (found.train, found.validation, found.test)
+    return [path and path.name for path in roles], dict(found.form)
+
+
+def test_a_development_set_in_another_form_is_left_out(data: Path):
+    found = find_files(data / "RTE", GLUE.tasks["rte"])
+    assert (found.validation, found.test.name, [path.name for path in found.left_out]) == (None, "dev.tsv", ["val.tsv"])
+
+
+def test_a_test_file_with_labels_is_the_one_to_report_on(tmp_path: Path):
+    for role in ("train", "dev", "test"):
+        write(tmp_path / "SST-2" / f"{role}.tsv", [("good", "1"), ("bad", "0")])
+    assert files_of(GLUE, "sst2", tmp_path) == (["train.tsv", "dev.tsv", "test.tsv"], {"columns": ("text", "label")})
+
+
+def test_the_hubs_copies_say_minus_one_where_a_label_is_secret(tmp_path: Path):
+    for role, label in {"train": 1, "validation": 0, "test": -1}.items():
+        path = tmp_path / "cola" / f"{role}-00000-of-00001.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"sentence": "a cat", "label": label, "idx": 0}) + "\n")
+    names, form = files_of(GLUE, "cola", tmp_path)
+    assert names == ["train-00000-of-00001.jsonl", None, "validation-00000-of-00001.jsonl"]
+    assert form == {"text_column": "sentence", "label_column": "label"}
+
+
+def test_both_squads_may_lie_in_one_folder(tmp_path: Path):
+    question = {"id": "1", "question": "who?", "answers": [{"text": "cat", "answer_start": 2}]}
+    text = json.dumps({"data": [{"title": "t", "paragraphs": [{"context": "a cat", "qas": [question]}]}]})
+    for name in ("train-v1.1", "dev-v1.1", "train-v2.0", "dev-v2.0"):
+        (tmp_path / f"{name}.json").write_text(text)
+    assert files_of(SQUAD, "squad2", tmp_path)[0] == ["train-v2.0.json", None, "dev-v2.0.json"]
+
+
+def test_matched_examples_are_those_of_mnli(tmp_path: Path):
+    head = ("sentence1", "sentence2", "gold_label")
+    for role in ("train", "dev_matched", "dev_mismatched"):
+        write(tmp_path / "MNLI" / f"{role}.tsv", [head, ("a cat", "a dog", "neutral")])
+    assert files_of(GLUE, "mnli", tmp_path)[0] == ["train.tsv", None, "dev_matched.tsv"]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"tasks": ["colla"]}, "tasks = colla: GLUE has mnli, qqp, qnli, sst2, cola, stsb, mrpc, rte, wnli"),
+        ({"tasks": ["mrpc", "cola"]}, "no folder with a train file for mrpc"),
+    ],
+)
+def test_what_is_not_there_is_said_before_any_training(
+    options: dict[str, object], text: str, data: Path, bert: Path, tmp_path: Path
+):
+    with pytest.raises(UsageError, match=text):
+        bertwright.glue(model=str(bert), data=str(data), output_dir=tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (["train.tsv"], "no labelled file to report on"),
+        (["train-0.tsv", "train-1.tsv", "dev.tsv"], "2 train files, where one is read: train-0.tsv, train-1.tsv"),
+    ],
+)
+def test_files_that_are_missing_or_too_many(names: list[str], text: str, tmp_path: Path):
+    for name in names:
+        write(tmp_path / "rte" / name, [("sentence1", "sentence2", "label"), ("a", "b", "c")])
+    with pytest.raises(UsageError, match=text):
+        find_files(tmp_path / "rte", GLUE.tasks["rte"])
+
+
+def test_a_form_that_nobody_knows_is_refused(tmp_path: Path):
+    write(tmp_path / "rte" / "train.tsv", [("one", "two", "three"), ("a", "b", "c")])
+    with pytest.raises(UsageError, match=r"train\.tsv: not in a form that RTE is known in"):
+        find_files(tmp_path / "rte", GLUE.tasks["rte"])
+
+
+@pytest.mark.data
+def test_the_published_files(data_dir: Path):
+    suites = {"sst2": GLUE, "cola": GLUE, "stsb": GLUE, "mrpc": GLUE, "rte": GLUE, "chnsenticorp": CLUE}
+    reported = {name: files_of(suite, name, data_dir)[0][2] for name, suite in suites.items()}
+    assert reported == {name: "test.tsv" if name in ("sst2", "chnsenticorp") else "dev.tsv" for name in suites}

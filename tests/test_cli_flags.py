@@ -44,8 +44,8 @@ FLAGS = {
         --model --train --validation --test --output-dir --validation-fraction --split-seed --seeds --folds --fold
         --vocab --task --max-length --epochs --max-steps --batch-size --gradient-accumulation --learning-rate --schedule
         --warmup-ratio --weight-decay --max-grad-norm --layer-decay --freeze-layers --dropout --label-smoothing
-        --class-weights --seed --stride --max-answer-length --tune-thresholds --no-tune-thresholds
-        --calibrate --no-calibrate
+        --class-weights --seed --long --window-pooling --stride --max-answer-length --tune-thresholds
+        --no-tune-thresholds --calibrate --no-calibrate
         --positive-label --eval-steps --best-metric --early-stopping-patience --save-steps --keep-snapshots
         --log-steps --overwrite --no-overwrite --weights-format --explain --no-explain {TRACKERS}
         --lang --quiet --no-quiet""",

@@ -48,11 +48,7 @@ def test_each_choice_is_read_with_its_context():
         "[CLS] a b c [SEP] why d [SEP]",
         "[CLS] a b c [SEP] why e [SEP]",
     ]
-    assert (batch.question.tolist(), batch.choice.tolist(), batch.answers.tolist()) == (
-        [0, 0, 0, 1, 1],
-        [0, 1, 2, 0, 1],
-        [0, 1],
-    )
+    assert (batch.choices.tolist(), batch.answers.tolist()) == ([3, 2], [0, 1])
     assert examples.lengths.tolist() == [16, 16, 18]
     assert (examples.cut.tolist(), examples.full_lengths.max(), examples.things) == ([False, False, True], 13, 7)
     assert examples.places(np.array([2, 0])).tolist() == [5, 6, 0, 1]

@@ -50,11 +50,13 @@ def warning_once() -> Iterator[None]:
         _warned.reset(token)
 
 
-def warn_of_cuts(what: str, cut: int, texts: int, max_length: int, *, longest: int | None = None) -> None:
-    """Tell how many texts were longer than the model reads, if any."""
+def warn_of_cuts(
+    what: str, cut: int, texts: int, max_length: int, *, longest: int | None = None, lost: str = "their end"
+) -> None:
+    """Tell how many texts were longer than the model reads, if any, and what they lost."""
     if cut:
         known = f" (the longest has {longest})" if longest else ""
-        warn(f"{what}: {cut} of {texts} texts are longer than {max_length} tokens{known} and lose their end")
+        warn(f"{what}: {cut} of {texts} texts are longer than {max_length} tokens{known} and lose {lost}")
 
 
 def show(result: str) -> None:

@@ -17,7 +17,7 @@ from bertwright.files import make_folder, write_file, write_json
 from bertwright.serving.loading import load
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import EvaluateSettings
-from bertwright.tasks.kinds import judging
+from bertwright.tasks.kinds import judging, lost_part
 from bertwright.text.tables.table import Table
 
 
@@ -44,7 +44,8 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
     predictions = folder / "predictions.test.jsonl" if folder else None
     measured = measure_file(predictor, table, predictions=predictions, draws=settings.bootstrap_draws)
     say_counts(table, quarantine, quiet=settings.quiet)
-    warn_of_cuts(str(settings.test), measured.truncated, table.counts.kept, predictor.max_length)
+    lost = lost_part(predictor.task)
+    warn_of_cuts(str(settings.test), measured.truncated, table.counts.kept, predictor.max_length, lost=lost)
     for suspicion in measured.suspicions:
         warn(suspicion)
     if rival is not None:

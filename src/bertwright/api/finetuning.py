@@ -34,7 +34,7 @@ from bertwright.model.heads import Headed
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import FinetuneSettings
 from bertwright.tasks.finetuning import TaskExamples
-from bertwright.tasks.kinds import AnyTask, judging
+from bertwright.tasks.kinds import AnyTask, judging, lost_part
 from bertwright.training.course import Epochs
 from bertwright.training.device import Compute, keep_freed_memory
 from bertwright.training.loop import Training
@@ -214,7 +214,8 @@ class _Finetuning:
         quarantine = quarantine_file(self.folder.run, "test")
         table = predictor.task.table(self.settings.test, self.settings, labelled=True, quarantine=quarantine)
         measured = measure_file(predictor, told(table, quiet=True), predictions=self.folder.run / TEST_PREDICTIONS)
-        warn_of_cuts("test", measured.truncated, table.counts.kept, predictor.max_length)
+        lost = lost_part(predictor.task)
+        warn_of_cuts("test", measured.truncated, table.counts.kept, predictor.max_length, lost=lost)
         for suspicion in measured.suspicions:
             warn(f"test: {suspicion}")
         return measured

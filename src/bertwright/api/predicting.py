@@ -16,6 +16,7 @@ from bertwright.serving.masked_predictor import MaskedPredictor
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import PredictSettings
 from bertwright.tasks.classification import Classification
+from bertwright.tasks.kinds import lost_part
 from bertwright.text.tables.table import Table
 from bertwright.text.tables.texts import read_stream
 
@@ -63,7 +64,8 @@ def predict(settings: PredictSettings | None = None, /, **options: object) -> Pr
             truncated += prediction.truncated
     if table.counts.skipped:
         say_counts(table, quarantine)
-    warn_of_cuts(str(table.path), truncated, texts, predictor.max_length)
+    lost = lost_part(predictor.task) if isinstance(predictor, Predictor) else "their end"
+    warn_of_cuts(str(table.path), truncated, texts, predictor.max_length, lost=lost)
     say(f"{texts} texts answered", quiet=settings.quiet)
     return Predicted(texts, truncated)
 

@@ -19,7 +19,7 @@ from bertwright.tasks.checks.files import LabelledFiles, label_names
 from bertwright.tasks.checks.listed import short_findings
 from bertwright.tasks.finetuning import Rows, TaskExamples, split
 from bertwright.tasks.folds import folds
-from bertwright.tasks.kinds import TASKS, AnyTask, check_settings, guess_task
+from bertwright.tasks.kinds import TASKS, AnyTask, check_settings, guess_task, lost_part
 from bertwright.text.wordpiece import WordPiece
 
 
@@ -76,7 +76,8 @@ class TrainingSets:
         encoded = []
         for role, rows in (("train", self.train), ("validation", self.validation)):
             examples = self.task.encode(rows, tokenizer, max_length)
-            warn_of_cuts(role, int(examples.cut.sum()), len(rows), max_length, longest=int(examples.full_lengths.max()))
+            cut, longest = int(examples.cut.sum()), int(examples.full_lengths.max())
+            warn_of_cuts(role, cut, len(rows), max_length, longest=longest, lost=lost_part(self.task))
             encoded.append(examples)
         return encoded
 

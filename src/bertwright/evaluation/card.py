@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from bertwright.model.config import BertConfig
 from bertwright.settings import FinetuneSettings, PretrainSettings
+from bertwright.tasks.long_texts import LongTexts
 
 
 class _Kind(NamedTuple):
@@ -72,8 +73,9 @@ def model_card(
     example = ["import bertwright", "", f'print(bertwright.load("this-folder").predict({kind.ours}))']
     if kind.theirs:
         example += ["", "from transformers import pipeline", "", f"print({kind.theirs})"]
-    windows = task in ("tagging", "qa")
-    longer = "longer ones go through overlapping windows" if windows else "longer ones lose their end"
+    long = LongTexts.of(config.task)
+    windows = long.windows or task in ("tagging", "qa")
+    longer = "longer ones go through overlapping windows" if windows else f"longer ones lose {long.lost}"
     return "\n".join(
         [
             "---",

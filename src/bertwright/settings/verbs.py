@@ -22,6 +22,8 @@ from bertwright.settings.shared import (
     TableSettings,
 )
 
+LongWay = Literal["head", "head+tail", "window"]
+Pooling = Literal["mean", "max"]
 TaskName = Literal["classification", "multilabel", "regression", "tagging", "qa", "choice"]
 
 
@@ -46,8 +48,12 @@ class TrainingSettings(LearningSettings):
     """Keep the embeddings and this many of the lowest layers as they are (0 = the embeddings alone)."""
     label_smoothing: Annotated[Fraction, Spelled("label_smoothing_factor")] = 0.0
     """Share of each target that is spread evenly over all labels."""
-    stride: Annotated[Positive, Spelled("doc_stride")] = 128
-    """Tokens between the beginnings of two windows of a long context (qa)."""
+    long: LongWay = "head"
+    """What is read of a text that is too long: its head; head+tail; or window, overlapping ones over all of it."""
+    window_pooling: Pooling = "mean"
+    """What becomes of the logits of a text's windows (--long window)."""
+    stride: Annotated[Positive | None, Spelled("doc_stride")] = None
+    """Tokens between the beginnings of two windows: 128 (qa) or 3/4 of a window (--long window) when not given."""
     max_answer_length: Positive = 30
     """Tokens of the longest answer (qa)."""
     class_weights: Literal["none", "balanced"] = "none"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bertwright.batches.batch import collate
+from bertwright.batches.groups import Groups, side_by_side
 from bertwright.errors import UsageError
 from bertwright.model.config import BertConfig
 from bertwright.model.flat import FlatTokens
@@ -30,7 +30,7 @@ from bertwright.tasks.task import Batch, Outputs
 from bertwright.tasks.texts import logits
 from bertwright.text.tables.choices import ChoiceRow, open_choices
 from bertwright.text.tables.table import Form
-from bertwright.text.wordpiece import Encoded, WordPiece, ranges
+from bertwright.text.wordpiece import Encoded, WordPiece
 
 BEST = "fits"
 """What the only output is called, where classes have their names."""
@@ -71,20 +71,17 @@ class ChoiceBatch:
 
     Attributes:
         tokens: One sequence a choice.
-        question: To which question of the batch each sequence belongs.
-        choice: Which of its choices it is.
+        choices: How many choices each question has.
         answers: The number of each question's right choice.
     """
 
     tokens: FlatTokens
-    question: Int[Tensor, " S"]
-    choice: Int[Tensor, " S"]
+    choices: Int[Tensor, " B"]
     answers: Int[Tensor, " B"]
 
     def to(self, device: torch.device) -> Self:
         """The same batch on a device."""
-        moved = {name: getattr(self, name).to(device) for name in ("tokens", "question", "choice", "answers")}
-        return replace(self, **moved)
+        return replace(self, **{name: getattr(self, name).to(device) for name in ("tokens", "choices", "answers")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +95,13 @@ class ChoiceExamples:
     path: Path
 
     @property
-    def _starts(self) -> NDArray[np.int64]:
-        return np.cumsum(self.counts) - self.counts
+    def _groups(self) -> Groups:
+        return Groups(self.encoded, self.counts)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of all choices of each question."""
-        return np.add.reduceat(self.encoded.lengths, self._starts)
+        return self._groups.lengths
 
     @property
     def things(self) -> int:
@@ -114,26 +111,21 @@ class ChoiceExamples:
     @property
     def cut(self) -> NDArray[np.bool_]:
         """Of each question, whether one of its choices, or the context beside it, was cut."""
-        return np.logical_or.reduceat(self.encoded.truncated, self._starts)
+        return self._groups.truncated
 
     @property
     def full_lengths(self) -> NDArray[np.integer[Any]]:
         """Tokens of each question's longest context with a choice, before anything was cut off."""
-        return np.maximum.reduceat(self.encoded.full_lengths, self._starts)
+        return self._groups.full_lengths
 
     def places(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """The choices of these questions."""
-        return ranges(self._starts[rows], self.counts[rows])
+        return self._groups.sequences(rows)
 
     def batch(self, rows: NDArray[np.integer[Any]]) -> ChoiceBatch:
         """All choices of these questions, in that order."""
-        counts = self.counts[rows]
-        return ChoiceBatch(
-            tokens=collate(self.encoded, self.places(rows)),
-            question=torch.from_numpy(np.repeat(np.arange(len(rows)), counts)),
-            choice=torch.from_numpy(ranges(np.zeros_like(counts), counts)),
-            answers=torch.from_numpy(self.answers[rows]),
-        )
+        choices, answers = (torch.from_numpy(values[rows]) for values in (self.counts, self.answers))
+        return ChoiceBatch(self._groups.collate(rows), choices, answers)
 
     def row_of(self, example: int) -> int:
         """The number of the row that an example is of."""
@@ -145,11 +137,7 @@ class ChoiceExamples:
 
     def side_by_side(self, found: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, "N most"]:
         """The outputs of each question's choices in a row; minus infinity where it has no more."""
-        rows = np.full((len(self.counts), self.counts.max()), -np.inf, dtype=np.float32)
-        rows[np.repeat(np.arange(len(self.counts)), self.counts), ranges(np.zeros_like(self.counts), self.counts)] = (
-            found
-        )
-        return rows
+        return side_by_side(torch.from_numpy(found), torch.from_numpy(self.counts), -np.inf).numpy()
 
 
 class Choice(ContextTask[ChoiceRow]):
@@ -230,9 +218,7 @@ class Choice(ContextTask[ChoiceRow]):
 
     def losses(self, model: nn.Module, batch: ChoiceBatch) -> Mapping[str, Tensor]:
         """Sum of the questions' cross-entropies."""
-        found = self.outputs(model, batch)
-        rivals = found.new_full((len(batch.answers), int(batch.choice.max()) + 1), -torch.inf)
-        rivals = rivals.index_put((batch.question, batch.choice), found)
+        rivals = side_by_side(self.outputs(model, batch), batch.choices, -torch.inf)
         return {"loss": functional.cross_entropy(rivals, batch.answers, reduction="sum")}
 
     def counts(self, batch: ChoiceBatch) -> Mapping[str, float]:

@@ -5,6 +5,7 @@ Labels are names here; their order in the logits is that of `labels`. Knows no o
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -21,6 +22,7 @@ from bertwright.model.config import BertConfig
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.calibration import best_temperature, reliability
 from bertwright.tasks.finetuning import Rows, counted
+from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.metrics import Matrix, classification_metrics, per_class
 from bertwright.tasks.ranking import Ranking
 from bertwright.tasks.row_counts import Column, RowCounts, RowTally, Weights, rows_of
@@ -59,6 +61,7 @@ class Classification(TextTask[str]):
         positive: With two labels, the one whose precision, recall and F1 are given without a suffix.
         calibrate: Whether a temperature is to be chosen on the validation set.
         temperature: What logits are divided by before they become probabilities; None where none was chosen.
+        long: What is read of texts that are too long.
     """
 
     name: ClassVar[str] = "classification"
@@ -72,7 +75,9 @@ class Classification(TextTask[str]):
         positive: str | None = None,
         calibrate: bool = False,
         temperature: float | None = None,
+        long: LongTexts | None = None,
     ) -> None:
+        super().__init__(long)
         self.labels = tuple(labels)
         self.weights = None if weights is None else torch.tensor(weights, dtype=torch.float64)
         self.smoothing = smoothing
@@ -102,6 +107,7 @@ class Classification(TextTask[str]):
             smoothing=settings.label_smoothing,
             positive=positive_label(labels, settings.positive_label),
             calibrate=settings.calibrate,
+            long=LongTexts.wanted(settings),
         )
 
     @classmethod
@@ -110,7 +116,8 @@ class Classification(TextTask[str]):
         found = config.task.get(TEMPERATURE)
         if found is not None and not (isinstance(found, float | int) and found > 0):
             raise ModelFolderError(f"config.json: the temperature should be a number above 0, not {found!r}")
-        return cls(config.labels, positive=positive_label(config.labels), temperature=found)
+        positive = positive_label(config.labels)
+        return cls(config.labels, positive=positive, temperature=found, long=LongTexts.of(config.task))
 
     def judging(self, positive: str) -> "Classification":
         """The same task, with another label as the positive one.
@@ -119,7 +126,9 @@ class Classification(TextTask[str]):
             UsageError: It is not one of two labels.
         """
         check_positive(positive, self.labels)
-        return Classification(self.labels, positive=positive, temperature=self.temperature)
+        other = copy(self)
+        other.positive = positive
+        return other
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -129,7 +138,8 @@ class Classification(TextTask[str]):
 
     def configure(self, config: BertConfig) -> BertConfig:
         """See `FinetuneTask`."""
-        task = {} if self.temperature is None else {"name": self.name, TEMPERATURE: self.temperature}
+        chosen = self.long.to_dict() | ({} if self.temperature is None else {TEMPERATURE: self.temperature})
+        task = {"name": self.name, **chosen} if chosen else {}
         return replace(config, labels=self.labels, problem_type="single_label_classification", task=task)
 
     def check(self, rows: Rows[Row[str]], source: str) -> None:
@@ -184,8 +194,9 @@ class Classification(TextTask[str]):
         """
         if not self.calibrate or (outputs.argmax(axis=1) == examples.labels).all():
             return self
-        found = best_temperature(outputs, examples.labels)
-        return Classification(self.labels, positive=self.positive, temperature=found)
+        other = copy(self)
+        other.temperature = best_temperature(outputs, examples.labels)
+        return other
 
     def probabilities(self, found: Float[np.ndarray, "N C"]) -> Float[np.ndarray, "N C"]:
         """Logits as probabilities, in float64, calibrated if the model is."""

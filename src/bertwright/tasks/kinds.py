@@ -16,11 +16,12 @@ from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.choice import Choice
 from bertwright.tasks.classification import Classification
 from bertwright.tasks.finetuning import FinetuneTask
+from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.multilabel import MultiLabel
 from bertwright.tasks.questions import Questions
 from bertwright.tasks.regression import Regression
 from bertwright.tasks.tagging import Tagging
-from bertwright.tasks.texts import open_texts
+from bertwright.tasks.texts import TextTask, open_texts
 from bertwright.text.tables.bad_rows import BadRow
 from bertwright.text.tables.cells import SEPARATORS
 from bertwright.text.tables.choices import looks_like_choices
@@ -49,6 +50,10 @@ _ONLY_FOR: Mapping[str, tuple[type[AnyTask], ...]] = MappingProxyType(
         "calibrate": (Classification,),
         "class_weights": (Classification, MultiLabel, Tagging),
         "label_smoothing": (Classification, Tagging),
+        "long": (Classification, MultiLabel, Regression),
+        "window_pooling": (Classification, MultiLabel, Regression),
+        "stride": (Classification, MultiLabel, Regression, Questions),
+        "max_answer_length": (Questions,),
     }
 )
 """Settings that not every task knows what to do with."""
@@ -90,6 +95,11 @@ def judging(task: AnyTask, positive: str) -> AnyTask:
     if not isinstance(task, Classification):
         raise UsageError(f"positive_label = {positive!r} is for classification, and the model was made for {task.name}")
     return task.judging(positive)
+
+
+def lost_part(task: AnyTask) -> str:
+    """What texts lose that are too long for the model, if they lose anything."""
+    return task.long.lost if isinstance(task, TextTask) else LongTexts().lost
 
 
 def guess_task(path: Path, settings: TableSettings) -> Guess:

@@ -5,6 +5,7 @@ model folder then carries. Knows no optimizer and no command line.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -20,6 +21,7 @@ from bertwright.errors import DataError, ModelFolderError
 from bertwright.model.config import BertConfig
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.finetuning import Rows, counted
+from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.metrics import LabelCounts, best_threshold
 from bertwright.tasks.row_counts import Column, RowTally, Weights, rows_of
 from bertwright.tasks.task import Outputs
@@ -53,6 +55,7 @@ class MultiLabel(TextTask[Names]):
         labels: Names in the order of the logits.
         thresholds: From which probability on each is given; 0.5 when None.
         positive_weights: Weight of each label's positive texts in the training loss; all 1 when None.
+        long: What is read of texts that are too long.
     """
 
     name: ClassVar[str] = "multilabel"
@@ -64,7 +67,9 @@ class MultiLabel(TextTask[Names]):
         thresholds: NDArray[np.float64] | None = None,
         *,
         positive_weights: NDArray[np.float64] | None = None,
+        long: LongTexts | None = None,
     ) -> None:
+        super().__init__(long)
         self.labels = tuple(labels)
         self.thresholds = np.full(len(self.labels), 0.5) if thresholds is None else thresholds
         self.positive_weights = None if positive_weights is None else torch.tensor(positive_weights)
@@ -84,25 +89,25 @@ class MultiLabel(TextTask[Names]):
     def learn(cls, rows: Rows[Row[Names]], settings: FinetuneSettings) -> Self:
         """See `FinetuneTask`."""
         labels = label_order([name for row in rows for name in row.label or ()])
-        task = cls(labels)
-        if settings.class_weights != "balanced":
-            return task
-        positives = task.numbers(rows).sum(axis=0)
-        return cls(labels, positive_weights=(len(rows) - positives) / positives)
+        task = cls(labels, long=LongTexts.wanted(settings))
+        if settings.class_weights == "balanced":
+            positives = task.numbers(rows).sum(axis=0, dtype=np.float64)
+            task.positive_weights = torch.from_numpy((len(rows) - positives) / positives)
+        return task
 
     @classmethod
     def of(cls, config: BertConfig) -> Self:
         """See `FinetuneTask`."""
-        found = config.task.get(THRESHOLDS)
+        found, long = config.task.get(THRESHOLDS), LongTexts.of(config.task)
         if found is None:
-            return cls(config.labels)
+            return cls(config.labels, long=long)
         if not isinstance(found, list) or len(found) != len(config.labels):
             raise ModelFolderError(f"config.json: {len(config.labels)} labels need as many thresholds, not {found!r}")
-        return cls(config.labels, np.array(found, dtype=np.float64))
+        return cls(config.labels, np.array(found, dtype=np.float64), long=long)
 
     def configure(self, config: BertConfig) -> BertConfig:
         """See `FinetuneTask`."""
-        task = {"name": self.name, THRESHOLDS: self.thresholds.tolist()}
+        task = {"name": self.name, THRESHOLDS: self.thresholds.tolist(), **self.long.to_dict()}
         return replace(config, labels=self.labels, problem_type="multi_label_classification", task=task)
 
     def check(self, rows: Rows[Row[Names]], source: str) -> None:
@@ -165,7 +170,9 @@ class MultiLabel(TextTask[Names]):
         thresholds = np.full(len(self.labels), best_threshold(scores.ravel(), truth.ravel()))
         for place in np.flatnonzero(truth.sum(axis=0) >= _ENOUGH):
             thresholds[place] = best_threshold(scores[:, place], truth[:, place])
-        return MultiLabel(self.labels, thresholds)
+        other = copy(self)
+        other.thresholds = thresholds
+        return other
 
     def answers(self, rows: Rows[Row[Names]], examples: LabelledTexts, outputs: Outputs) -> Iterator[Labelled]:
         """Logits as the names of the labels that reach their thresholds."""

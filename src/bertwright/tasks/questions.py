@@ -42,6 +42,7 @@ from bertwright.text.wordpiece import WordPiece, ranges
 EDGES = ("start", "end")
 """What the two outputs are called, where classes have their names."""
 LONGEST_QUESTION = 64  # tokens, as in the original code
+STRIDE = 128  # as there
 NOWHERE = -1
 
 
@@ -240,7 +241,7 @@ class Questions(ContextTask[QuestionRow]):
         unanswerable: bool = False,
         threshold: float = 0.5,
         chinese: bool = False,
-        stride: int = 128,
+        stride: int = STRIDE,
         max_answer_length: int = 30,
         n_best: int = 20,
     ) -> None:
@@ -269,7 +270,7 @@ class Questions(ContextTask[QuestionRow]):
         return cls(
             unanswerable=any(not row.answers for row in rows),
             chinese=_mostly_chinese(rows),
-            stride=settings.stride,
+            stride=settings.stride or STRIDE,
             max_answer_length=settings.max_answer_length,
         )
 

@@ -14,6 +14,7 @@ from bertwright.errors import DataError
 from bertwright.model.config import BertConfig
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.metrics import regression_metrics
 from bertwright.tasks.row_counts import Column, RowTally, Weights
 from bertwright.tasks.task import Batch, Outputs
@@ -62,18 +63,19 @@ class Regression(TextTask[float]):
     @classmethod
     def learn(cls, rows: Rows[Row[float]], settings: FinetuneSettings) -> Self:
         """See `FinetuneTask`."""
-        del rows, settings
-        return cls()
+        del rows
+        return cls(LongTexts.wanted(settings))
 
     @classmethod
     def of(cls, config: BertConfig) -> Self:
         """See `FinetuneTask`."""
-        del config
-        return cls()
+        return cls(LongTexts.of(config.task))
 
     def configure(self, config: BertConfig) -> BertConfig:
         """See `FinetuneTask`."""
-        return replace(config, labels=self.labels, problem_type="regression")
+        chosen = self.long.to_dict()
+        task = {"name": self.name, **chosen} if chosen else {}
+        return replace(config, labels=self.labels, problem_type="regression", task=task)
 
     def check(self, rows: Rows[Row[float]], source: str) -> None:
         """Any number may be."""

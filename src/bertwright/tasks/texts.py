@@ -9,17 +9,20 @@ from typing import Any, ClassVar, Generic, Self
 
 import numpy as np
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Int, Shaped
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bertwright.batches.batch import collate
+from bertwright.batches.groups import Groups
 from bertwright.errors import DataError, UsageError
 from bertwright.model.flat import FlatTokens
 from bertwright.model.heads import Headed, SequenceClassifier
 from bertwright.settings import TableSettings
 from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.task import Batch, Outputs
+from bertwright.text.long_texts import head_and_tail, in_windows
 from bertwright.text.tables.table import Table
 from bertwright.text.tables.texts import Cells, LabelT, Row, open_table
 from bertwright.text.wordpiece import Encoded, WordPiece
@@ -29,44 +32,61 @@ _SHOWN = 10  # names in an error
 
 @dataclass(frozen=True, slots=True)
 class LabelledBatch:
-    """B sequences and each one's label: a number, or a row of numbers."""
+    """B texts and each one's label: a number, or a row of numbers.
+
+    Attributes:
+        tokens: A sequence for each text, or for each window of it.
+        labels: Of the texts.
+        windows: How many windows each text has; None where each is one sequence.
+    """
 
     tokens: FlatTokens
     labels: Shaped[Tensor, "B ..."]
+    windows: Int[Tensor, " B"] | None = None
 
     def to(self, device: torch.device) -> Self:
         """The same batch on a device."""
-        return replace(self, tokens=self.tokens.to(device), labels=self.labels.to(device))
+        windows = None if self.windows is None else self.windows.to(device)
+        return replace(self, tokens=self.tokens.to(device), labels=self.labels.to(device), windows=windows)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledTexts:
-    """A labelled data set: encoded texts, their labels as numbers, and the line of each in its file."""
+    """A labelled data set.
+
+    Attributes:
+        encoded: The texts, or the windows of all texts, end to end.
+        labels: The label of each text, as numbers.
+        lines: The line of each text in its file.
+        path: The file.
+        windows: How many windows each text has; None where each is one sequence.
+    """
 
     encoded: Encoded
     labels: Shaped[np.ndarray, "N ..."]
     lines: NDArray[np.int64]
     path: Path
+    windows: NDArray[np.int64] | None = None
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Length of each text, in tokens."""
-        return self.encoded.lengths
+        """Length of each text, in tokens; of all its windows together."""
+        return self.encoded.lengths if self.windows is None else Groups(self.encoded, self.windows).lengths
 
     @property
     def things(self) -> int:
         """How many texts there are."""
-        return len(self.encoded)
+        return len(self.labels)
 
     @property
     def cut(self) -> NDArray[np.bool_]:
-        """Whether a text lost its end."""
-        return self.encoded.truncated
+        """Whether something of a text is in no sequence."""
+        return self.encoded.truncated if self.windows is None else np.zeros(len(self.labels), dtype=bool)
 
     @property
     def full_lengths(self) -> NDArray[np.integer[Any]]:
         """Tokens of each text, before anything was cut off."""
-        return self.encoded.full_lengths
+        return self.encoded.full_lengths if self.windows is None else Groups(self.encoded, self.windows).full_lengths
 
     def places(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """One output a text."""
@@ -74,7 +94,11 @@ class LabelledTexts:
 
     def batch(self, rows: NDArray[np.integer[Any]]) -> LabelledBatch:
         """The texts at `rows`, in that order."""
-        return LabelledBatch(collate(self.encoded, rows), torch.from_numpy(self.labels[rows]))
+        labels = torch.from_numpy(self.labels[rows])
+        if self.windows is None:
+            return LabelledBatch(collate(self.encoded, rows), labels)
+        tokens = Groups(self.encoded, self.windows).collate(rows)
+        return LabelledBatch(tokens, labels, torch.from_numpy(self.windows[rows]))
 
     def row_of(self, example: int) -> int:
         """The number of the row that an example is of."""
@@ -190,11 +214,18 @@ def open_texts(
 
 
 class TextTask(ABC, Generic[LabelT]):
-    """What tasks over texts share: tables, tokens, and one row of logits a text. A subclass knows labels and losses."""
+    """What tasks over texts share: tables, tokens, and one row of logits a text. A subclass knows labels and losses.
+
+    Args:
+        long: What is read of texts that are too long.
+    """
 
     head: ClassVar[type[Headed]] = SequenceClassifier
     asked = staticmethod(text_rows)
     shown = staticmethod(texts_of)
+
+    def __init__(self, long: LongTexts | None = None) -> None:
+        self.long = long or LongTexts()
 
     @staticmethod
     @abstractmethod
@@ -228,10 +259,26 @@ class TextTask(ABC, Generic[LabelT]):
         return ()
 
     def encode(self, rows: Rows[Row[LabelT]], tokenizer: WordPiece, max_length: int) -> LabelledTexts:
-        """Token ids of the rows' texts or pairs, with their labels."""
+        """Token ids of the rows' texts or pairs, with their labels.
+
+        Raises:
+            UsageError: Pairs are to go through windows, or `max_length` leaves no room for text.
+        """
+        texts, windows = [row.text for row in rows], None
         pairs = [row.pair or "" for row in rows] if rows.items[0].pair is not None else None
-        encoded = tokenizer.encode([row.text for row in rows], pairs, max_length=max_length)
-        return LabelledTexts(encoded, self.numbers(rows), rows.lines, rows.path)
+        match self.long.way:
+            case "head":
+                encoded = tokenizer.encode(texts, pairs, max_length=max_length)
+            case "head+tail":
+                encoded = head_and_tail(tokenizer, texts, pairs, max_length=max_length)
+            case "window" if pairs is None:
+                encoded, windows = in_windows(tokenizer, texts, max_length=max_length, stride=self.long.stride)
+            case _:
+                raise UsageError(
+                    f"{rows.path}: long = window is for single texts, and these are pairs: head and head+tail cut the "
+                    "longer text of a pair first"
+                )
+        return LabelledTexts(encoded, self.numbers(rows), rows.lines, rows.path, windows)
 
     def counts(self, batch: LabelledBatch) -> Mapping[str, float]:
         """Number of texts."""
@@ -239,7 +286,9 @@ class TextTask(ABC, Generic[LabelT]):
 
     def outputs(self, model: nn.Module, batch: Batch) -> Tensor:
         """Logits of each text, in fp32 at least, whatever the precision of the model."""
-        return logits(model, batch)
+        found = logits(model, batch)
+        windows = batch.windows if isinstance(batch, LabelledBatch) else None
+        return found if windows is None else self.long.pooled(found, windows)
 
     @property
     def tunes(self) -> bool:

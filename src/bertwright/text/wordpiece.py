@@ -228,16 +228,20 @@ class WordPiece:
             UsageError: `max_length` leaves no room for text, or there are not as many pairs as texts.
             DataError: A text is not a string, or not valid Unicode; the error says which.
         """
+        ids, lengths = self.sides(texts, pairs, masks=masks)
+        return self.lay_out(ids, lengths, longest_first(lengths, room_for(len(lengths), max_length)))
+
+    def sides(
+        self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, masks: bool = False
+    ) -> tuple[list[Int32[np.ndarray, " T"]], list[Int64[np.ndarray, " B"]]]:
+        """Return what `tokenize` makes of B texts, and of B pairs if there are any; see `encode`."""
         sides = [texts] if pairs is None else [texts, pairs]
         for side, what in zip(sides, ("text", "pair"), strict=False):
             _check_texts(side, what)
         if len({len(side) for side in sides}) > 1:
             raise UsageError(f"{len(sides[0])} texts came with {len(sides[1])} pairs: each text needs one")
-        room = max_length - 1 - len(sides)
-        if room < len(sides):
-            raise UsageError(f"max_length {max_length} leaves no room for text: give {1 + 2 * len(sides)} or more")
         ids, lengths = zip(*map(self._tokenize_around_masks if masks else self.tokenize, sides), strict=True)
-        return self._lay_out(ids, lengths, _longest_first(lengths, room))
+        return list(ids), list(lengths)
 
     def tokenize(self, texts: Iterable[str]) -> tuple[Int32[np.ndarray, " T"], Int64[np.ndarray, " B"]]:
         """Return the ids of all texts end to end, without special tokens, and how many each text has.
@@ -328,7 +332,7 @@ class WordPiece:
         )
         return engine.to_str(pretty=True)
 
-    def _lay_out(self, ids: Sequence[np.ndarray], lengths: Sequence[np.ndarray], kept: Sequence[np.ndarray]) -> Encoded:
+    def lay_out(self, ids: Sequence[np.ndarray], lengths: Sequence[np.ndarray], kept: Sequence[np.ndarray]) -> Encoded:
         """Put the first `kept` tokens of each text, one side after the other, between [CLS] and [SEP]s."""
         cu_seqlens = _boundaries(np.sum(kept, axis=0) + 1 + len(kept))
         flat = np.full(cu_seqlens[-1], self.sep_id, np.int32)
@@ -394,7 +398,19 @@ def _most_frequent(counts: Counter[str], coverage: float) -> frozenset[str]:
     return frozenset(character for character, count in counts.items() if count >= rarest)
 
 
-def _longest_first(lengths: Sequence[np.ndarray], room: int) -> list[np.ndarray]:
+def room_for(sides: int, max_length: int) -> int:
+    """How many tokens of text there may be beside [CLS] and the [SEP]s.
+
+    Raises:
+        UsageError: None, or not one for each side.
+    """
+    room = max_length - 1 - sides
+    if room < sides:
+        raise UsageError(f"max_length {max_length} leaves no room for text: give {1 + 2 * sides} or more")
+    return room
+
+
+def longest_first(lengths: Sequence[np.ndarray], room: int) -> list[np.ndarray]:
     """How many tokens of each side fit into `room`: the longer side of a pair is cut first.
 
     The rule of the tokenizers library's `LongestFirst`, an odd last place included: it goes to the longer

@@ -18,8 +18,9 @@ from bertwright.tasks.checks.files import LabelledFiles, where
 from bertwright.tasks.checks.finding import Finding, by_share, counted_of, first
 from bertwright.tasks.choice import ChoiceExamples
 from bertwright.tasks.finetuning import Rows, TaskExamples
+from bertwright.tasks.kinds import lost_part
 from bertwright.tasks.questions import Questions
-from bertwright.tasks.texts import LabelledTexts
+from bertwright.tasks.texts import LabelledTexts, TextTask
 from bertwright.text.complaints import all_shown
 from bertwright.text.corpus.words import has_chinese
 from bertwright.text.wordpiece import WordPiece
@@ -80,7 +81,9 @@ class Reading:
     def full_lengths(self) -> NDArray[np.integer[Any]]:
         """Tokens of each row, or of each of its choices, before anything is cut off or goes through windows."""
         match self.examples:
-            case LabelledTexts(encoded=encoded) | ChoiceExamples(encoded=encoded):
+            case LabelledTexts() as texts:
+                return texts.full_lengths
+            case ChoiceExamples(encoded=encoded):
                 return encoded.full_lengths
         lengths: NDArray[np.int64] = self.files.task.encode(self.rows, self.tokenizer, _ENDLESS).lengths
         return lengths
@@ -103,19 +106,16 @@ class Reading:
 
 
 def cut_texts(reading: Reading) -> Iterator[Finding]:
-    """Rows that lose their end, and such as go through windows."""
+    """Rows that lose a part, and such as go through windows."""
     cut, total = reading.examples.cut, len(reading.rows)
     if count := int(cut.sum()):
-        most = reading.lengths().most
-        enough = min(most, reading.positions)
+        most, lost = reading.lengths().most, lost_part(reading.files.task)
         yield Finding(
             by_share(count / total, warning=0.05),
             "cut-texts",
-            f"train: {counted_of(count, total)} are longer than {reading.max_length} tokens and lose their end; "
+            f"train: {counted_of(count, total)} are longer than {reading.max_length} tokens and lose {lost}; "
             f"99 of 100 have no more than {most}",
-            f"--max-length {enough} would keep more of them, for more time and memory"
-            if enough > reading.max_length
-            else f"the model reads no more: are the first {reading.max_length} tokens what tells the label?",
+            _how_to_lose_less(reading, most),
             first(where(reading.rows, int(number)) for number in np.flatnonzero(cut)),
         )
     windowed = int((reading.full_lengths > reading.max_length).sum())
@@ -127,6 +127,15 @@ def cut_texts(reading: Reading) -> Iterator[Finding]:
             "go through overlapping windows",
             "nothing is lost; a larger --max-length shows the model more at once",
         )
+
+
+def _how_to_lose_less(reading: Reading, most: int) -> str:
+    task, enough = reading.files.task, min(most, reading.positions)
+    if enough > reading.max_length:
+        return f"--max-length {enough} would keep more of them, for more time and memory"
+    others = "; --long head+tail, or window for single texts, reads other parts of them"
+    has_others = isinstance(task, TextTask) and task.long.way == "head"
+    return f"the model reads no more at once: is that enough to tell what is wanted?{others if has_others else ''}"
 
 
 def long_answers(reading: Reading) -> Iterator[Finding]:

@@ -259,3 +259,30 @@ def test_pretraining_needs_shards(turns: ModuleType, capsys: pytest.CaptureFixtu
     assert importlib.import_module("pretrain").main(["--shards", "none"]) == 1
     told = "error: none is not a shard folder: make one with `bertwright prepare`\n"
     assert capsys.readouterr().err == told
+
+
+# ---- preparing
+
+
+def test_preparing_runs_beside_encode_batch(
+    turns: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus, vocab, report = tmp_path / "corpus.txt", tmp_path / "vocab", tmp_path / "report.json"
+    corpus.write_text("".join(f"{text}\n\n" for text in TEXTS))
+    vocab.mkdir()
+    WordPiece.train(TEXTS, size=60).save(vocab)
+    prepare = importlib.import_module("prepare")
+    flags = ["--input", str(corpus), "--vocab", str(vocab), "--processes", "1", "--repeats", "2"]
+
+    def turn(side: str, words: list[str]) -> Any:
+        return prepare.SIDES[side](prepare._parser().parse_args(words))
+
+    with patch.object(prepare, "_turn", turn):
+        assert prepare.main([*flags, "--output-json", str(report)]) == 0
+    told = json.loads(report.read_text())
+    ours, peer = told["results"].values()
+    assert [len(ours), len(peer)] == [2, 2]
+    assert len({turn["tokens"] for turn in [*ours, *peer]}) == 1, "both make the same tokens"
+    ratios = [a["tokens_per_second"] / b["tokens_per_second"] for a, b in zip(ours, peer, strict=True)]
+    assert told["ratios"] == ratios
+    assert f"bertwright / encode_batch: {sum(ratios) / 2:.2f} (" in capsys.readouterr().out

@@ -3,12 +3,14 @@
 `tag("p", "a < b", class_="soft")` is `<p class="soft">a &lt; b</p>`. Knows nothing of what a page shows.
 """
 
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import TypeAlias
 from unicodedata import category
 
 _VOID = frozenset({"br", "meta", "wbr"})
+_BREAK = re.compile(r"\r\n|\r|\n")
 _JOINERS = frozenset("\u200c\u200d")  # without them words of some scripts, and some emoji, fall apart
 
 
@@ -46,7 +48,7 @@ def plain(text: str) -> str:
 
 def lines(text: str) -> Html:
     """A text whose line breaks are seen."""
-    first, *rest = text.splitlines() or [""]
+    first, *rest = _BREAK.split(text)
     return together(first, *((tag("br"), line) for line in rest))
 
 

@@ -1,7 +1,7 @@
 """Questions: the official figures of those that have an answer and of those that have none, and the threshold."""
 
 from bertwright.evaluation.html import Html, tag, together
-from bertwright.evaluation.report.numbers import between, scale, shown, whole
+from bertwright.evaluation.report.numbers import between, scale, shown, small, whole
 from bertwright.evaluation.report.parts import figure_name, table, whisker
 from bertwright.evaluation.report.record import RunRecord
 from bertwright.evaluation.report.words import Words
@@ -34,5 +34,5 @@ def answers(record: RunRecord, words: Words) -> Html | None:
                 ]
             )
     threshold = record.details.get("no_answer_threshold")
-    said = None if threshold is None else tag("p", words("silent_from", threshold=shown(threshold)))
+    said = None if threshold is None else tag("p", words("silent_from", threshold=small(threshold)))
     return together(said, table(words("title_answers"), head, rows, numbers=(1, 3, 4)))

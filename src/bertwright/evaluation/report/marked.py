@@ -9,6 +9,7 @@ from bertwright.evaluation.report.parts import own
 
 _AROUND = 240  # characters that are shown on either side of what is marked
 _MOST = 1_600
+_WORD = 20  # characters within which a word is hoped to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,20 @@ def _excerpt(text: str, marks: Sequence[Mark]) -> tuple[int, int]:
     if len(text) <= 2 * _AROUND or not marks:
         return 0, min(len(text), _MOST)
     low = max(min(mark.start for mark in marks) - _AROUND, 0)
-    return low, min(max(mark.stop for mark in marks) + _AROUND, low + _MOST, len(text))
+    high = min(max(mark.stop for mark in marks) + _AROUND, low + _MOST, len(text))
+    blank = text.find(" ", low, low + _WORD) + 1 if low else 0
+    return blank or low, high
+
+
+def joined(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Parts of a text, those that touch as one."""
+    found: list[tuple[int, int]] = []
+    for start, stop in sorted(parts):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], stop))
+        else:
+            found.append((start, stop))
+    return found
 
 
 def word_places(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:

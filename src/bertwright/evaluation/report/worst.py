@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bertwright.evaluation.html import Html, tag, together
-from bertwright.evaluation.report.marked import Mark, marked, word_places
+from bertwright.evaluation.report.marked import Mark, joined, marked, word_places
 from bertwright.evaluation.report.numbers import shown
 from bertwright.evaluation.report.parts import badge, note, own, prose
 from bertwright.evaluation.report.record import RunRecord
@@ -79,8 +79,8 @@ def _answered(words: Words, row: Row) -> Html:
     """The question, and the context with the right answers and the one that was given."""
     question, context = row["texts"]
     said = row["predicted"]
-    true = [(text, start) for text, start in zip(row["true_answers"], row.get("true_starts", ()), strict=False)]
-    marks = [Mark(start, start + len(text), "gold") for text, start in dict.fromkeys(true)]
+    true = zip(row["true_answers"], row.get("true_starts", ()), strict=False)
+    marks = [Mark(*part, "gold") for part in joined((start, start + len(text)) for text, start in true)]
     if said.get("start") is not None:
         marks.append(Mark(said["start"], said["stop"], "said"))
     gold = [badge(_label(text), "gold") for text in dict.fromkeys(row["true_answers"])][:3]

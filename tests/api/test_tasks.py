@@ -1,5 +1,6 @@
 """Every task from a file to answers: train, test, go on where it was killed, evaluate, predict, load."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from small import QUICK, WORDS, json_lines, rows
 import bertwright
 from bertwright.api import evaluate, predict
 from bertwright.api.training_sets import TrainingSets
+from bertwright.errors import BertwrightError
 from bertwright.model.config import BertConfig
 from bertwright.settings import FinetuneSettings
 
@@ -134,6 +136,27 @@ def test_predict_answers_every_row(task: str, made: Callable[[str], tuple[Path, 
         assert {name: line[name] for name in answer} == answer
     (answer,) = bertwright.load(folder).predict(*KINDS[task][2])
     assert json.loads(json.dumps(answer.to_dict())).keys() == answers[0].keys()
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_standard_input_is_answered_like_a_file(
+    task: str, made: Callable[[str], tuple[Path, Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Texts one a line; questions as JSON lines; what is neither is said in one line."""
+    folder, test = made(task)
+    known = json_lines(folder / "run" / "predictions.test.jsonl")
+    asked = test.read_bytes() if test.suffix == ".jsonl" else "\n".join(row["text"] for row in known).encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(asked)))
+    predict(model=str(folder), input="-", output=str(tmp_path / "answers.jsonl"), quiet=True)
+    for answer, line in zip(json_lines(tmp_path / "answers.jsonl"), known, strict=True):
+        assert {name: line[name] for name in answer} == answer
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"nothing": 1}\n')))
+    with pytest.raises(BertwrightError, match=r"^standard input: .*'nothing'"):
+        predict(model=str(folder), input="-", output=str(tmp_path / "none.jsonl"), quiet=True)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    with pytest.raises(BertwrightError, match=r"^standard input: there are no (texts|rows) in it$"):
+        predict(model=str(folder), input="-", output=str(tmp_path / "none.jsonl"), quiet=True)
+    assert not (tmp_path / "none.jsonl").exists()
 
 
 @pytest.mark.parametrize("task", KINDS)

@@ -18,7 +18,6 @@ from bertwright.settings import PredictSettings
 from bertwright.tasks.classification import Classification
 from bertwright.tasks.kinds import lost_part
 from bertwright.text.tables.table import Table
-from bertwright.text.tables.texts import read_stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +75,11 @@ def _quarantine(output: str) -> Path:
 
 
 def _texts(predictor: Predictor | MaskedPredictor, settings: PredictSettings, quarantine: Path) -> Table[Any]:
-    if settings.input != "-":
-        open_table = predictor.task.table if isinstance(predictor, Predictor) else Classification.table
-        table = open_table(Path(settings.input), settings, labelled=False, quarantine=quarantine)
-        return told(table, quiet=settings.quiet)
-    return read_stream(
-        sys.stdin.buffer,
-        text_column=settings.text_column,
-        text_pair_column=settings.text_pair_column,
-        skip_bad_rows=settings.skip_bad_rows,
-        quarantine=quarantine if settings.skip_bad_rows else None,
-    )
+    task = type(predictor.task) if isinstance(predictor, Predictor) else Classification
+    if settings.input == "-":
+        return task.listen(sys.stdin.buffer, settings, quarantine=quarantine)
+    table: Table[Any] = task.table(Path(settings.input), settings, labelled=False, quarantine=quarantine)
+    return told(table, quiet=settings.quiet)
 
 
 @contextmanager

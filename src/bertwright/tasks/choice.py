@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, BinaryIO, ClassVar, Self
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.row_counts import Column, RowTally, Weights, rows_of, summed
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.tasks.texts import logits
-from bertwright.text.tables.choices import ChoiceRow, open_choices
+from bertwright.text.tables.choices import ChoiceRow, open_choices, read_choices
 from bertwright.text.tables.table import Form
 from bertwright.text.wordpiece import Encoded, WordPiece
 
@@ -147,6 +147,11 @@ class Choice(ContextTask[ChoiceRow]):
     head: ClassVar[type[Headed]] = MultipleChoice
     labels = (BEST,)
     metrics = ("accuracy", "loss")
+
+    @staticmethod
+    def hear(stream: BinaryIO, path: Path) -> Form[ChoiceRow]:
+        """See `ContextTask`."""
+        return read_choices(stream, path)
 
     @staticmethod
     def open(path: Path, *, labelled: bool) -> Form[ChoiceRow]:

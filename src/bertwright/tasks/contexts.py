@@ -3,11 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import BinaryIO, Generic, Protocol, TypeVar
 
 from bertwright.settings import TableSettings
 from bertwright.tasks.finetuning import HasLine, Rows
 from bertwright.text.tables.table import Form, Table
+
+_STREAM = Path("standard input")
 
 
 class AsksOfContext(HasLine, Protocol):
@@ -36,6 +38,17 @@ class ContextTask(ABC, Generic[RowT]):
         """See `FinetuneTask`."""
         keep = quarantine if settings.skip_bad_rows else None
         return Table(path, cls.open(path, labelled=labelled), skip_bad_rows=settings.skip_bad_rows, quarantine=keep)
+
+    @staticmethod
+    @abstractmethod
+    def hear(stream: BinaryIO, path: Path) -> Form[RowT]:
+        """Find out the form of a stream without labels; `path` is its name in errors."""
+
+    @classmethod
+    def listen(cls, stream: BinaryIO, settings: TableSettings, *, quarantine: Path | None = None) -> Table[RowT]:
+        """See `FinetuneTask`."""
+        keep = quarantine if settings.skip_bad_rows else None
+        return Table(_STREAM, cls.hear(stream, _STREAM), skip_bad_rows=settings.skip_bad_rows, quarantine=keep)
 
     @staticmethod
     def groups(rows: Rows[RowT]) -> Sequence[object]:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, BinaryIO, ClassVar, Generic, Protocol, Self, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -147,6 +147,10 @@ class FinetuneTask(Task[BatchT_contra], Protocol[RowT, BatchT_contra, ExamplesT]
     @classmethod
     def table(cls, path: Path, settings: TableSettings, *, labelled: bool, quarantine: Path | None) -> Table[RowT]:
         """Open a file of such rows."""
+
+    @classmethod
+    def listen(cls, stream: BinaryIO, settings: TableSettings, *, quarantine: Path | None) -> Table[RowT]:
+        """Read a stream of rows without labels, such as standard input, once."""
 
     @staticmethod
     def check_training(rows: Rows[RowT]) -> None:

@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import pairwise
 from math import exp
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, BinaryIO, ClassVar, Self
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.row_counts import Column, RowTally, Weights, summed
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.text.corpus.words import has_chinese
-from bertwright.text.tables.questions import QuestionRow, open_questions
+from bertwright.text.tables.questions import QuestionRow, open_questions, read_questions
 from bertwright.text.tables.table import Form
 from bertwright.text.windows import Windows, cut_windows
 from bertwright.text.wordpiece import WordPiece, ranges
@@ -252,6 +252,11 @@ class Questions(ContextTask[QuestionRow]):
     def _settings(self) -> dict[str, Any]:
         names = ("unanswerable", "threshold", "chinese", "stride", "max_answer_length", "n_best")
         return {name: getattr(self, name) for name in names}
+
+    @staticmethod
+    def hear(stream: BinaryIO, path: Path) -> Form[QuestionRow]:
+        """See `ContextTask`."""
+        return read_questions(stream, path)
 
     @staticmethod
     def open(path: Path, *, labelled: bool) -> Form[QuestionRow]:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, BinaryIO, ClassVar, Self
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from bertwright.tasks.finetuning import Rows, counted
 from bertwright.tasks.row_counts import RowTally, Weights, summed
 from bertwright.tasks.tag_schemes import OUTSIDE, Scheme, convert, entities, impossible, scheme_of
 from bertwright.tasks.task import Batch, Outputs
-from bertwright.tasks.texts import check_known, open_texts
+from bertwright.tasks.texts import check_known, open_texts, read_texts
 from bertwright.text.corpus.words import has_chinese
 from bertwright.text.tables.bad_rows import BadRow
 from bertwright.text.tables.table import Table
@@ -222,6 +222,11 @@ class Tagging:
         self.labels = tuple(labels)
         self.weights = None if weights is None else torch.tensor(weights, dtype=torch.float64)
         self.smoothing = smoothing
+
+    @staticmethod
+    def listen(stream: BinaryIO, settings: TableSettings, *, quarantine: Path | None = None) -> Table[Sentence]:
+        """See `FinetuneTask`."""
+        return read_texts(stream, settings, quarantine=quarantine).over(sentence_of)
 
     @classmethod
     def table(

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self
+from typing import Any, BinaryIO, ClassVar, Generic, Self
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.text.long_texts import head_and_tail, in_windows
 from bertwright.text.tables.table import Table
-from bertwright.text.tables.texts import Cells, LabelT, Row, open_table
+from bertwright.text.tables.texts import Cells, LabelT, Row, open_table, read_stream
 from bertwright.text.wordpiece import Encoded, WordPiece
 
 _SHOWN = 10  # names in an error
@@ -213,6 +213,17 @@ def open_texts(
     )
 
 
+def read_texts(stream: BinaryIO, settings: TableSettings, *, quarantine: Path | None) -> Table[Row[Any]]:
+    """Read a stream of texts without labels, once; see `read_stream`."""
+    return read_stream(
+        stream,
+        text_column=settings.text_column,
+        text_pair_column=settings.text_pair_column,
+        skip_bad_rows=settings.skip_bad_rows,
+        quarantine=quarantine if settings.skip_bad_rows else None,
+    )
+
+
 class TextTask(ABC, Generic[LabelT]):
     """What tasks over texts share: tables, tokens, and one row of logits a text. A subclass knows labels and losses.
 
@@ -247,6 +258,11 @@ class TextTask(ABC, Generic[LabelT]):
     ) -> Table[Row[LabelT]]:
         """See `FinetuneTask`."""
         return open_texts(path, settings, cls.label_reader(settings), labelled=labelled, quarantine=quarantine)
+
+    @staticmethod
+    def listen(stream: BinaryIO, settings: TableSettings, *, quarantine: Path | None = None) -> Table[Row[Any]]:
+        """See `FinetuneTask`."""
+        return read_texts(stream, settings, quarantine=quarantine)
 
     def describe(self, rows: Rows[Row[LabelT]]) -> str:
         """Number of rows, and what labels they have."""

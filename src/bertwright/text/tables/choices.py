@@ -8,7 +8,7 @@ nothing of how context and choice are put together for a model.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from bertwright.errors import DataError, UsageError
 from bertwright.text.complaints import place
@@ -27,6 +27,7 @@ from bertwright.text.tables.items import (
     keys_at_head,
     keys_of,
     open_items,
+    stream_items,
 )
 from bertwright.text.tables.records import HEAD
 
@@ -113,11 +114,27 @@ def open_choices(path: Path, *, needs_answer: bool = True) -> ChoiceFile:
     if isinstance(first.value, list):
         columns = _DIALOGUES if needs_answer else replace(_DIALOGUES, answer=None)
         return ChoiceFile(f"{form}, dialogues with their questions (as DREAM)", warnings, _Dialogues(items), columns)
+    columns = _columns(items, path, first.line, needs_answer=needs_answer)
+    return ChoiceFile(f"{form}; {columns.describe()}", warnings, items, columns)
+
+
+def read_choices(stream: BinaryIO, path: Path) -> ChoiceFile:
+    """Read a stream of JSON lines, questions without answers, once; `path` is its name in errors.
+
+    Raises:
+        DataError: It is empty or not UTF-8, or the first line is no JSON object.
+        UsageError: Its keys cannot be told: the text lists them.
+    """
+    first, items = stream_items(stream, path)
+    columns = _columns([first], path, first.line, needs_answer=False)
+    return ChoiceFile(f"JSON lines; {columns.describe()}", (), items, columns)
+
+
+def _columns(items: Iterable[Item], path: Path, line: int, *, needs_answer: bool) -> ChoiceColumns:
     keys = keys_of(items)
     if not keys:
-        raise DataError(f"{place(path, first.line)}: no object with keys among the first {HEAD} rows")
-    columns = choose_choice_columns(keys, path, needs_answer=needs_answer)
-    return ChoiceFile(f"{form}; {columns.describe()}", warnings, items, columns)
+        raise DataError(f"{place(path, line)}: no object with keys among the first {HEAD} rows")
+    return choose_choice_columns(keys, path, needs_answer=needs_answer)
 
 
 def looks_like_choices(path: Path) -> bool:

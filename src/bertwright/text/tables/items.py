@@ -8,15 +8,15 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from json import JSONDecoder
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-from bertwright.errors import UsageError
+from bertwright.errors import DataError, UsageError
 from bertwright.text.complaints import place, shown
 from bertwright.text.corpus.containers import suffix_of
-from bertwright.text.lines import Lines, cut_lines, open_bytes, without_ending
+from bertwright.text.lines import Lines, cut_lines, decoded_lines, open_bytes, without_ending
 from bertwright.text.tables.bad_rows import BadRow
 from bertwright.text.tables.cells import UnusableCellError
 from bertwright.text.tables.records import HEAD, Source, json_document, json_value, open_parquet
@@ -119,6 +119,23 @@ def open_items(path: Path, *, lists: Sequence[str] = (), also: Sequence[str] = (
         case ending:
             read = ", ".join([*also, *_READ])
             raise UsageError(f"{place(path)}: the ending {shown(ending)} says no format that is read here: {read}")
+
+
+def stream_items(stream: BinaryIO, path: Path) -> tuple[Item, Iterable[Item]]:
+    """Return the first item of a stream of JSON lines, and all items, to be gone through once.
+
+    Args:
+        stream: UTF-8, such as standard input.
+        path: Its name in errors.
+
+    Raises:
+        DataError: There is none, or the first line is not UTF-8.
+    """
+    items = iter(LineItems(decoded_lines(stream, path)))
+    first = next(items, None)
+    if first is None:
+        raise DataError(f"{place(path)}: there are no rows in it")
+    return first, chain([first], items)
 
 
 def keys_of(items: Iterable[Item]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from bertwright.errors import DataError
 from bertwright.text.complaints import all_shown, place, shown
@@ -16,7 +16,7 @@ from bertwright.text.corpus.containers import suffix_of
 from bertwright.text.tables.answers import Answer, AnswerReader
 from bertwright.text.tables.bad_rows import BadRow
 from bertwright.text.tables.cells import UnusableCellError, text_of
-from bertwright.text.tables.items import Item, keys_at_head, keys_of, open_items
+from bertwright.text.tables.items import Item, keys_at_head, keys_of, open_items, stream_items
 from bertwright.text.tables.records import HEAD
 
 _LEVELS = ("data", "paragraphs", "qas")
@@ -79,14 +79,30 @@ def open_questions(path: Path, *, needs_answers: bool = True) -> QuestionFile:
         DataError: The file is damaged, not UTF-8 or not JSON, or there are no questions in it.
     """
     form, items = open_items(path, lists=_LEVELS)
-    first = list(islice(_all_questions(items), HEAD))
-    keys = keys_of(first)
-    if not (set(keys) & set(_QUESTIONS) and set(keys) & set(_CONTEXTS)):
-        found = f"keys found: {all_shown(keys)}" if keys else "no objects with keys are in it"
-        raise DataError(f"{place(path)}: questions have the keys 'question' and 'context', as in SQuAD; {found}")
+    keys = _known_keys(items, path)
     if form == "JSON":
         form = _document_form(keys_of(items), keys)
     return QuestionFile(path, form, items, needs_answers=needs_answers)
+
+
+def read_questions(stream: BinaryIO, path: Path) -> QuestionFile:
+    """Read a stream of JSON lines, questions without answers, once; `path` is its name in errors.
+
+    Raises:
+        DataError: It is empty or not UTF-8, or the first line is no question.
+    """
+    first, items = stream_items(stream, path)
+    _known_keys([first], path)
+    return QuestionFile(path, "JSON lines", items, needs_answers=False)
+
+
+def _known_keys(items: Iterable[Item], path: Path) -> Sequence[str]:
+    """The keys of the first questions, among which those must be that are needed."""
+    keys = keys_of(list(islice(_all_questions(items), HEAD)))
+    if not (set(keys) & set(_QUESTIONS) and set(keys) & set(_CONTEXTS)):
+        found = f"keys found: {all_shown(keys)}" if keys else "no objects with keys are in it"
+        raise DataError(f"{place(path)}: questions have the keys 'question' and 'context', as in SQuAD; {found}")
+    return keys
 
 
 def looks_like_questions(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The commands of the README and of the tutorial, run as they stand but for their sizes, each page in one folder.
+"""The commands of README, tutorial and task pages, run as they stand but for their sizes, each page in one folder.
 
 The Chinese pages have the same commands, and links lead somewhere.
 """
@@ -11,16 +11,19 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from bertwright.cli import main
+from bertwright.settings import TaskName
 
 sys.path.insert(0, str(Path(__file__).parent / "api"))
 import small
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 README, TUTORIAL = REPOSITORY / "README.md", REPOSITORY / "docs" / "tutorial.md"
+TASK_PAGES = sorted((REPOSITORY / "docs" / "tasks").glob("*.md"))
 MARKED = re.compile(r"<!-- runs in tests/test_readme.py -->\n```(bash|python)\n(.*?)```", re.DOTALL)
 BLOCK = re.compile(r"```(?:bash|python)\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\((?!http)([^)#]+)\)")
@@ -105,6 +108,26 @@ def test_the_tutorial_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str], m
     assert json.loads(said.splitlines()[-1])["label"] in {"asyncio", "email", "logging", "multiprocessing", "xml"}
 
 
+@pytest.mark.parametrize("page", TASK_PAGES, ids=lambda page: page.stem)
+def test_the_page_of_a_task_runs(
+    page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small.write_bert(tmp_path / "BERT", positions=128)
+    written, *verbs = blocks(page, {})
+    for block in (written, *verbs):
+        run(*block)
+    said = capsys.readouterr()
+    chosen = f"task: {page.stem}, as "
+    assert chosen in said.err, "the example is a file whose task is guessed"
+    assert "test: " in said.err
+    assert set(json.loads((tmp_path / "out" / "run" / "metrics.json").read_text())) >= {"validation", "test"}
+
+
+def test_every_task_has_a_page() -> None:
+    assert {page.stem for page in TASK_PAGES} == set(get_args(TaskName))
+
+
 @pytest.mark.parametrize("page", [README, TUTORIAL], ids=lambda page: page.name)
 def test_the_chinese_page_has_the_same_commands(page: Path) -> None:
     def commands(path: Path) -> list[str]:
@@ -115,7 +138,7 @@ def test_the_chinese_page_has_the_same_commands(page: Path) -> None:
 
 
 def test_links_lead_to_files() -> None:
-    pages = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")]
+    pages = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")]
     links = [(page, link) for page in pages for link in LINK.findall(page.read_text(encoding="utf-8"))]
     assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []
     assert {"README.zh.md", "docs/tutorial.md"} <= {link for page, link in links if page == README}

@@ -236,14 +236,26 @@ def _numbers(value: Any) -> Any:
         yield value
 
 
+def test_equal_texts_stay_on_one_side_of_a_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    train = tmp_path / "train.csv"
+    rows = [f"the cat {row % 50},{'ab'[row % 2]}\nThe  CAT {row % 50},b\n" for row in range(100)]
+    train.write_text("text,label\n" + "".join(rows))
+    settings = FinetuneSettings.create({"model": "m", "train": train, "output_dir": tmp_path, "quiet": True})
+    sets = TrainingSets.read(settings, tmp_path)
+    texts = [{" ".join(row.text.lower().split()) for row in rows} for rows in (sets.train, sets.validation)]
+    assert not texts[0] & texts[1]
+    assert len(sets.validation) == 16, "two texts of each label, four times each"
+    assert "have a text that train has" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("task", ["multilabel", "tagging"])
 def test_what_is_split_off_has_no_label_of_its_own(task: str, tmp_path: Path):
     """Of labels that stand once, beside others, about ten would be drawn into the validation set."""
     train = tmp_path / "train.jsonl"
     made = [{"text": f"cat {row}", "labels": ["x", f"rare{row}"]} for row in range(100)]
     if task == "tagging":
-        made = [{"tokens": ["cat", "hen"], "ner_tags": ["B-x", f"B-rare{row}"]} for row in range(50)]
-        made += [{"tokens": ["cat", "hen"], "ner_tags": ["B-x", "O"]} for _ in range(50)]
+        made = [{"tokens": [f"cat{row}", "hen"], "ner_tags": ["B-x", f"B-rare{row}"]} for row in range(50)]
+        made += [{"tokens": [f"dog{row}", "hen"], "ner_tags": ["B-x", "O"]} for row in range(50)]
     else:
         made += [{"text": f"dog {row}", "labels": ["x"]} for row in range(20)]
     train.write_text("".join(json.dumps(row) + "\n" for row in made))

@@ -36,7 +36,7 @@ def labels_of(rows: Rows[Row[str]]) -> list[str]:
 
 
 def split(rows: Rows[Row[str]], fraction: float, *, seed: int) -> tuple[Rows[Row[str]], Rows[Row[str]]]:
-    return finetuning.split(rows, labels_of(rows), fraction, seed=seed)
+    return finetuning.split(rows, labels_of(rows), fraction, seed=seed, labels=[[label] for label in labels_of(rows)])
 
 
 def told(check: object, *arguments: object, **named: object) -> str:
@@ -87,18 +87,27 @@ def test_encoding():
 @given(st.lists(st.sampled_from("aaaabbc"), min_size=8), st.floats(0.1, 0.6), st.integers(0, 2**31))
 def test_the_split_keeps_each_labels_share(labels: list[str], fraction: float, seed: int):
     rows = rows_of(labels)
+    shares = {label: min(round(count * fraction), count - 1) for label, count in Counter(labels).items()}
     try:
         kept, held_out = split(rows, fraction, seed=seed)
     except DataError:
-        assert all(round(count * fraction) == 0 or count == 1 for count in Counter(labels).values())
+        assert not any(shares.values())
         return
     assert sorted([*kept.lines, *held_out.lines]) == rows.lines.tolist()
     for part in (kept, held_out):
         assert part.lines.tolist() == sorted(part.lines.tolist())
-    for label, count in Counter(labels).items():
-        held = labels_of(held_out).count(label)
-        assert held == min(round(count * fraction), count - 1)
+    for label, share in shares.items():
         assert labels_of(kept).count(label) >= 1
+        if any(shares.values()):
+            assert labels_of(held_out).count(label) == share
+
+
+def test_many_small_labels_are_split_as_one():
+    """Of each of 50 labels with four rows a tenth is less than half a row, but of 200 rows it is 20."""
+    labels = [f"label{row % 50}" for row in range(200)]
+    kept, held_out = split(rows_of(labels), 0.1, seed=0)
+    assert len(held_out) == 20
+    assert set(labels_of(kept)) == set(labels)
 
 
 def test_the_split_is_seeded_and_random():

@@ -7,6 +7,7 @@ The same object trains a model, measures it, and makes its answers: it is *learn
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Generic, Protocol, Self, TypeVar
@@ -26,6 +27,7 @@ from bertwright.tasks.task import Batch, BatchT_co, BatchT_contra, Measurable, O
 from bertwright.text.tables.table import Table
 from bertwright.text.wordpiece import WordPiece
 
+Key = bytes
 MEMORY = Path("memory")
 """Where rows are that are in no file."""
 _SPLIT = 3  # sets this random stream apart from those of order and dropout
@@ -240,7 +242,8 @@ def split(
     Args:
         rows: All rows.
         strata: What each row counts as; its label where it has one.
-        fraction: Share of each stratum that is cut off; one with a single row stays whole.
+        fraction: Share of each stratum that is cut off; one with a single row stays whole. Where all strata are too
+            small for that, it is the share of all rows.
         seed: Decides which rows.
         groups: Rows of equal ones stay together; without any each row is by itself.
         labels: Those of each row, which may have several: none is left for the validation rows alone, where nothing
@@ -258,11 +261,14 @@ def split(
         places = np.flatnonzero(names == stratum)
         count = min(round(len(places) * fraction), len(places) - 1)
         chosen[places[shuffled(len(places), seed, crc32(stratum.encode()), _SPLIT)[:count]]] = True
+    if not chosen.any():  # no stratum is large enough for a share of its own
+        chosen[shuffled(len(names), seed, _SPLIT)[: round(len(names) * fraction)]] = True
     if labels:
         _take_back(chosen, unit, labels)
-    if not chosen.any():
+    if not 0 < chosen.sum() < len(chosen):
+        what = "rows" if len(chosen) == len(rows) else "different rows"
         raise DataError(
-            f"{rows.path}: {len(rows)} rows are too few to split off a validation set of {fraction:.0%}; "
+            f"{rows.path}: {len(chosen)} {what} are too few to split off a validation set of {fraction:.0%}; "
             "give one with --validation, or more with --validation-fraction"
         )
     return rows.take(np.flatnonzero(~chosen[unit])), rows.take(np.flatnonzero(chosen[unit]))
@@ -282,6 +288,12 @@ def units(strata: Sequence[str], groups: Sequence[object]) -> tuple[NDArray[np.i
     numbers: dict[object, int] = {}
     unit = np.array([numbers.setdefault(group, len(numbers)) for group in groups or range(len(strata))])
     return unit, np.array(strata, dtype=object)[np.unique(unit, return_index=True)[1]]
+
+
+def key_of(*texts: str) -> Key:
+    """The same for texts that differ in nothing but case and white space: 8 bytes, however long they are."""
+    alike = "\0".join(" ".join(text.split()).casefold() for text in texts)
+    return blake2b(alike.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def counted(names: Sequence[str] | Mapping[str, int], most: int = 10) -> str:

@@ -28,7 +28,7 @@ from bertwright.model.heads import Headed, TokenClassifier
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.classification import balanced_weights, softmax
 from bertwright.tasks.entity_metrics import EntityCounts
-from bertwright.tasks.finetuning import Rows, counted
+from bertwright.tasks.finetuning import Rows, counted, key_of
 from bertwright.tasks.row_counts import RowTally, Weights, summed
 from bertwright.tasks.tag_schemes import OUTSIDE, Scheme, convert, entities, impossible, scheme_of
 from bertwright.tasks.task import Batch, Outputs
@@ -295,9 +295,8 @@ class Tagging:
 
     @staticmethod
     def groups(rows: Rows[Sentence]) -> Sequence[object]:
-        """Sentences stand by themselves."""
-        del rows
-        return ()
+        """Sentences of the same words."""
+        return [key_of(row.text) for row in rows]
 
     def shown(self, row: Sentence) -> tuple[str, ...]:
         """The text."""

@@ -19,7 +19,7 @@ from bertwright.errors import DataError, UsageError
 from bertwright.model.flat import FlatTokens
 from bertwright.model.heads import Headed, SequenceClassifier
 from bertwright.settings import TableSettings
-from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.finetuning import Rows, key_of
 from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.text.long_texts import head_and_tail, in_windows
@@ -270,9 +270,8 @@ class TextTask(ABC, Generic[LabelT]):
 
     @staticmethod
     def groups(rows: Rows[Row[Any]]) -> Sequence[object]:
-        """Texts stand by themselves."""
-        del rows
-        return ()
+        """Rows with the same texts: who learned from the one knows the other."""
+        return [key_of(*texts_of(row)) for row in rows]
 
     def encode(self, rows: Rows[Row[LabelT]], tokenizer: WordPiece, max_length: int) -> LabelledTexts:
         """Token ids of the rows' texts or pairs, with their labels.

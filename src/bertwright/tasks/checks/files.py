@@ -6,11 +6,10 @@ Two texts are the same if they differ in nothing but case and white space. Knows
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import blake2b
 from itertools import chain
 from typing import Any
 
-from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.finetuning import Key, Rows, key_of
 from bertwright.tasks.kinds import AnyTask
 from bertwright.tasks.tag_schemes import entities
 from bertwright.tasks.tagging import INSIDE, Sentence
@@ -21,7 +20,6 @@ from bertwright.text.tables.texts import Row
 
 TRAIN = "train"
 FEW_WORDS = 5
-Key = bytes
 
 
 @dataclass(frozen=True)
@@ -61,12 +59,6 @@ class LabelledFiles:
         """A sentence of a few tagged words, such as a line of scores, comes again by itself: it is like no other."""
         short = isinstance(row, Sentence) and len(row.words) < FEW_WORDS
         return key_of(role, str(row.line)) if short else key_of(*self.task.shown(row))
-
-
-def key_of(*texts: str) -> Key:
-    """The same for the same texts: 8 bytes, however long they are."""
-    alike = "\0".join(" ".join(text.split()).casefold() for text in texts)
-    return blake2b(alike.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def where(rows: Rows[Any], number: int) -> str:

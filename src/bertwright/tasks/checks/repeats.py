@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from bertwright.tasks.checks.files import FEW_WORDS, TRAIN, Key, LabelledFiles, context_of, key_of, where
+from bertwright.tasks.checks.files import FEW_WORDS, TRAIN, LabelledFiles, context_of, where
 from bertwright.tasks.checks.finding import Finding, Severity, by_share, counted_of, first
-from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.finetuning import Key, Rows, key_of
 from bertwright.tasks.kinds import AnyTask
 from bertwright.tasks.tagging import Sentence
 from bertwright.tasks.texts import texts_of
@@ -70,12 +70,10 @@ def repeated_texts(files: LabelledFiles) -> Iterator[Finding]:
         firsts: dict[Key, int] = {}
         found = [number for number, key in enumerate(files.keys[role]) if firsts.setdefault(key, number) != number]
         if found:
-            alone = role == TRAIN and "validation" not in files.rows
-            harm = "; of such, some may be split off for validation" if alone else ""
             yield Finding(
                 by_share(len(found) / len(rows), warning=_MANY),
                 "repeated-texts",
-                f"{role}: {counted_of(len(found), len(rows))} repeat a text of an earlier row{harm}",
+                f"{role}: {counted_of(len(found), len(rows))} repeat a text of an earlier row",
                 "each counts again: keep one of each, unless that is meant",
                 first(where(rows, number) for number in found),
             )

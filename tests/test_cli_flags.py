@@ -48,8 +48,8 @@ FLAGS = {
         --no-tune-thresholds --calibrate --no-calibrate
         --positive-label --eval-steps --best-metric --early-stopping-patience --save-steps --keep-snapshots
         --log-steps --overwrite --no-overwrite --weights-format --explain --no-explain {TRACKERS}
-        --lang --quiet --no-quiet""",
-    "evaluate": f"{APPLY} --test --output-dir --positive-label --against --bootstrap-draws --lang",
+        --slice-columns --lang --quiet --no-quiet""",
+    "evaluate": f"{APPLY} --test --output-dir --positive-label --against --bootstrap-draws --slice-columns --lang",
     "report": f"{GENERAL} --folder --lang --output",
     "predict": f"{APPLY} --input --output --top-k",
     "demo": f"{GENERAL} {DEVICE} --output-dir --seed --overwrite --no-overwrite --quiet --no-quiet",

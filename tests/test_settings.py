@@ -98,7 +98,7 @@ def test_every_setting_explains_itself_and_is_shown_once(cls: type[Settings]) ->
 def test_settings_that_may_change_when_a_run_is_resumed() -> None:
     assert FinetuneSettings.free_on_resume() == {
         "device", "explain", "keep_snapshots", "lang", "mlflow", "output_dir", "overwrite", "quiet", "save_steps",
-        "tensorboard", "wandb", "weights_format",
+        "slice_columns", "tensorboard", "wandb", "weights_format",
     }  # fmt: skip
 
 

@@ -254,6 +254,27 @@ def test_slices_and_worst_rows(tuned: Trained, inputs: Path, tmp_path: Path) -> 
     ]
 
 
+def test_slices_by_a_column(tuned: Trained, finetune: Finetune, tmp_path: Path) -> None:
+    made = [{**row, "source": ("web", "print")[n % 3 > 0]} for n, row in enumerate(rows(24, seed=2))]
+    test = write_csv(tmp_path / "test.csv", made)
+    measured = bertwright.evaluate(
+        model=str(tuned.folder), test=test, slice_column=["source"], bootstrap_draws=0, **EXACT
+    )
+    parts = {part["value"]: part for part in measured.details["slices"]["column:source"]}
+    assert {value: part["rows"] for value, part in parts.items()} == {"web": 8, "print": 16}
+    for value, part in parts.items():
+        own = write_csv(tmp_path / f"{value}.csv", [row for row in made if row["source"] == value])
+        alone = bertwright.evaluate(model=str(tuned.folder), test=own, bootstrap_draws=0, **EXACT)
+        assert part["metrics"]["accuracy"] == pytest.approx(alone.metrics["accuracy"])
+    with pytest.raises(
+        UsageError, match=r"test.csv: no column 'sauce' \(--slice-columns\); .* did you mean 'source'\?$"
+    ):
+        finetune(test=test, slice_columns=["sauce"])
+    with pytest.raises(UsageError, match=r"^slice_columns is for the test file: give one with --test$"):
+        finetune(slice_columns=["source"])
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_model_that_tells_nothing_apart_is_told(
     finetune: Finetune, inputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

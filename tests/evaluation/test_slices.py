@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertwright.evaluation.slices import by_quarter, sliced
+from bertwright.evaluation.slices import by_quarter, commonest, sliced
 from bertwright.evaluation.worst import Worst
 from bertwright.tasks.classification import Classification, Prediction
 from bertwright.text.tables.texts import Row
@@ -66,3 +66,14 @@ def test_the_worst_rows_come_from_all_pieces_and_are_sorted():
         "true_label": "no",
         "predicted": {"label": "yes", "score": 0.9},
     }
+
+
+def test_values_beyond_the_commonest_are_one_slice():
+    values = [f"v{n}" for n in range(25) for _ in range(30 - n)]
+    kept = commonest(values)
+    assert len(set(kept)) == 20
+    assert [
+        after if after == before else "other (6 values)" for before, after in zip(values, kept, strict=True)
+    ] == kept
+    assert kept.count("other (6 values)") == sum(30 - n for n in range(19, 25))
+    assert commonest(values[: values.index("v20")]) == values[: values.index("v20")]

@@ -1,14 +1,16 @@
 """What several verbs do alike: settings from a call, tables from settings, lines for the user."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bertwright.settings import Settings
+from bertwright.settings import Settings, TableSettings
 from bertwright.text.complaints import printable
+from bertwright.text.tables.columns import Named
+from bertwright.text.tables.extra_columns import ExtraColumns
 from bertwright.text.tables.table import RowT, Table
 
 _warned: ContextVar[set[str] | None] = ContextVar("_warned", default=None)
@@ -71,6 +73,19 @@ def told(table: Table[RowT], *, quiet: bool = False) -> Table[RowT]:
         warn(warning)
     say(table.describe(), quiet=quiet)
     return table
+
+
+def extra_columns(settings: TableSettings, names: Sequence[str] | None, path: Path) -> ExtraColumns | None:
+    """The columns of a file by which its figures are cut into parts, if any are wanted.
+
+    Raises:
+        UsageError: The file has not all of them.
+    """
+    if not names:
+        return None
+    labels = settings.label_columns or ((settings.label_column,) if settings.label_column else ())
+    named = Named(settings.text_column, settings.text_pair_column, tuple(labels))
+    return ExtraColumns.open(path, names, columns=settings.columns, named=named, quoting=settings.quoting)
 
 
 def say_counts(table: Table[Any], quarantine: Path, *, quiet: bool = False) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bertwright.api.common import say_counts, settled, show, told, warn, warn_of_cuts
+from bertwright.api.common import extra_columns, say_counts, settled, show, told, warn, warn_of_cuts
 from bertwright.api.measuring import Measured, measure_file
 from bertwright.api.reporting import write_report
 from bertwright.api.run_folder import file_origin
@@ -39,10 +39,12 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
         _check_comparable(str(settings.against), predictor, rival)
     quarantine = (folder or Path()) / "bad_rows.jsonl"
     table = told(_table(settings, predictor, quarantine), quiet=settings.quiet)
+    columns = extra_columns(settings, settings.slice_columns, settings.test)
     if folder is not None:
         make_folder(folder)
     predictions = folder / "predictions.test.jsonl" if folder else None
-    measured = measure_file(predictor, table, predictions=predictions, draws=settings.bootstrap_draws)
+    draws = settings.bootstrap_draws
+    measured = measure_file(predictor, table, predictions=predictions, draws=draws, columns=columns)
     say_counts(table, quarantine, quiet=settings.quiet)
     lost = lost_part(predictor.task)
     warn_of_cuts(str(settings.test), measured.truncated, table.counts.kept, predictor.max_length, lost=lost)

@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bertwright.api.common import say, settled, told, warn, warn_of_cuts
+from bertwright.api.common import extra_columns, say, settled, told, warn, warn_of_cuts
 from bertwright.api.cross_validating import cross_validate
 from bertwright.api.explaining import explain_finetuning
 from bertwright.api.measuring import Measured, measure_file
@@ -213,7 +213,9 @@ class _Finetuning:
             predictor.task = judging(predictor.task, self.settings.positive_label)
         quarantine = quarantine_file(self.folder.run, "test")
         table = predictor.task.table(self.settings.test, self.settings, labelled=True, quarantine=quarantine)
-        measured = measure_file(predictor, told(table, quiet=True), predictions=self.folder.run / TEST_PREDICTIONS)
+        columns = extra_columns(self.settings, self.settings.slice_columns, self.settings.test)
+        predictions = self.folder.run / TEST_PREDICTIONS
+        measured = measure_file(predictor, told(table, quiet=True), predictions=predictions, columns=columns)
         lost = lost_part(predictor.task)
         warn_of_cuts("test", measured.truncated, table.counts.kept, predictor.max_length, lost=lost)
         for suspicion in measured.suspicions:

@@ -11,7 +11,7 @@ import numpy as np
 
 from bertwright.evaluation.comparison import Difference
 from bertwright.evaluation.inference import windows
-from bertwright.evaluation.slices import by_quarter, sliced
+from bertwright.evaluation.slices import COLUMN, by_quarter, commonest, sliced
 from bertwright.evaluation.uncertainty import DRAWS, Interval, affordable, draws_of, intervals
 from bertwright.evaluation.worst import Worst
 from bertwright.files import replacing, write_json
@@ -19,6 +19,7 @@ from bertwright.serving.predictor import Predictor
 from bertwright.tasks.finetuning import Rows, TaskTally
 from bertwright.tasks.kinds import AnyTask
 from bertwright.tasks.questions import official_answers
+from bertwright.text.tables.extra_columns import ExtraColumns
 from bertwright.text.tables.table import Table
 
 
@@ -57,14 +58,26 @@ class Measured:
 
 
 def measure_file(
-    predictor: Predictor, table: Table[Any], *, predictions: Path | None = None, draws: int = DRAWS
+    predictor: Predictor,
+    table: Table[Any],
+    *,
+    predictions: Path | None = None,
+    draws: int = DRAWS,
+    columns: ExtraColumns | None = None,
 ) -> Measured:
     """Measure on a file; see `measure_rows`."""
-    return measure_rows(predictor, table.path, table.read(), predictions=predictions, draws=draws)
+    read = table.read()
+    return measure_rows(predictor, table.path, read, predictions=predictions, draws=draws, columns=columns)
 
 
 def measure_rows(
-    predictor: Predictor, path: Path, read: Iterable[Any], *, predictions: Path | None = None, draws: int = DRAWS
+    predictor: Predictor,
+    path: Path,
+    read: Iterable[Any],
+    *,
+    predictions: Path | None = None,
+    draws: int = DRAWS,
+    columns: ExtraColumns | None = None,
 ) -> Measured:
     """Measure window by window; optionally write each row's answer beside its label, in the order of the rows.
 
@@ -74,8 +87,9 @@ def measure_rows(
         read: The rows.
         predictions: Where answers go.
         draws: For the intervals; none without.
+        columns: By whose values there are slices, too.
     """
-    task, tally, worst, slices = predictor.task, predictor.task.tally(), Worst(), _SliceNames()
+    task, tally, worst, slices = predictor.task, predictor.task.tally(), Worst(), _SliceNames(columns)
     truncated = 0
     official: dict[str, str] = {}
     with _lines(predictions) as out:
@@ -104,19 +118,28 @@ def measure_rows(
 class _SliceNames:
     """In which slices each row is."""
 
-    def __init__(self) -> None:
+    def __init__(self, columns: ExtraColumns | None) -> None:
+        self._columns = columns
         self._labels: list[str] = []
         self._lengths: list[int] = []
+        self._lines: list[int] = []
 
     def add(self, task: AnyTask, rows: Sequence[Any], lengths: Sequence[int]) -> None:
         """Look at some rows, each so many tokens long."""
         self._labels += [truth["true_label"] for truth in map(task.truth, rows) if "true_label" in truth]
         self._lengths += lengths
+        self._lines += [row.line for row in rows]
 
     def kinds(self) -> dict[str, Sequence[str]]:
-        """The slice of each row, by label where each row has one, and by length."""
-        labels = {"label": self._labels} if self._labels else {}
-        return {**labels, "length": by_quarter(np.array(self._lengths, dtype=np.int64))} if self._lengths else {}
+        """The slice of each row: by label where each row has one, by length, and by the columns that are wanted."""
+        if not self._lengths:
+            return {}
+        kinds: dict[str, Sequence[str]] = {"label": self._labels} if self._labels else {}
+        kinds["length"] = by_quarter(np.array(self._lengths, dtype=np.int64))
+        if self._columns is not None:
+            found = self._columns.of(np.array(self._lines, dtype=np.int64))
+            kinds |= {f"{COLUMN}{name}": commonest(values) for name, values in found.items()}
+        return kinds
 
 
 def spread(tally: TaskTally[Any], draws: int = DRAWS) -> dict[str, Interval]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bertwright.api.common import say, say_counts, told, warn_of_cuts
+from bertwright.api.common import extra_columns, say, say_counts, told, warn_of_cuts
 from bertwright.api.findings import keep_findings
 from bertwright.errors import UsageError
 from bertwright.settings import FinetuneSettings
@@ -148,7 +148,7 @@ def check_files(settings: FinetuneSettings) -> None:
     """Said first of all: nothing is downloaded, and no folder made, for a name that was mistyped.
 
     Raises:
-        UsageError: A file does not exist.
+        UsageError: A file does not exist, or the test file has not the columns by which it is to be sliced.
     """
     missing = [
         f"--{role} {path}{' (it is a folder)' if path.is_dir() else ''}"
@@ -157,6 +157,10 @@ def check_files(settings: FinetuneSettings) -> None:
     ]
     if missing:
         raise UsageError(f"no such file: {', '.join(missing)}")
+    if settings.test is not None:
+        extra_columns(settings, settings.slice_columns, settings.test)
+    elif settings.slice_columns:
+        raise UsageError("slice_columns is for the test file: give one with --test")
 
 
 def quarantine_file(folder: Path, role: str) -> Path:

@@ -16,6 +16,8 @@ from bertwright.tasks.finetuning import TaskTally
 _DRAWS = 200  # there are many slices, and their intervals are wide
 _MOST = 20  # slices of a kind: the largest
 _QUARTERS = (25, 50, 75)
+COLUMN = "column:"
+"""What the name of a way to slice begins with, where it is that of a column."""
 
 
 def sliced(
@@ -45,6 +47,16 @@ def by_quarter(lengths: NDArray[np.integer[Any]]) -> list[str]:
     }
     names = {number: f"{low}-{high} tokens" for number, (low, high) in found.items()}
     return [names[number] for number in place.tolist()]
+
+
+def commonest(values: Sequence[str]) -> list[str]:
+    """The values, but for those beyond the commonest: these are one slice, which says how many they are."""
+    counts = Counter(values)
+    if len(counts) <= _MOST:
+        return list(values)
+    kept = {value for value, _ in counts.most_common(_MOST - 1)}
+    rest = f"other ({len(counts) - len(kept)} values)"
+    return [value if value in kept else rest for value in values]
 
 
 def _slices(

@@ -84,6 +84,8 @@ class MeasureSettings(RunSettings):
     """Choose a temperature on the validation set, so that scores are as high as answers are right (classification)."""
     early_stopping_patience: Positive | None = None
     """Stop after this many evaluations in a row without a better --best-metric."""
+    slice_columns: Annotated[tuple[str, ...] | None, Free, Spelled("slice_column")] = None
+    """Columns of the test file by whose values the figures are given as well, beside label and length."""
     lang: Annotated[Language, Free] = "en"
     """Language of the report: English or Chinese."""
 
@@ -163,6 +165,8 @@ class EvaluateSettings(ApplySettings):
     """Draws behind each 95 % interval; fewer beyond 100,000 rows. 0 = none, but for --against."""
     output_dir: Path | None = None
     """Folder for metrics.json, predictions.test.jsonl and report.html; printed alone when not given."""
+    slice_columns: Annotated[tuple[str, ...] | None, Spelled("slice_column")] = None
+    """Columns of the file by whose values the figures are given as well, beside label and length."""
     lang: Language = "en"
     """Language of the report: English or Chinese."""
     quiet: bool = False

@@ -8,6 +8,7 @@ from bertwright.evaluation.report.numbers import between, scale, shown, whole
 from bertwright.evaluation.report.parts import figure_name, note, own, table, whisker
 from bertwright.evaluation.report.record import RunRecord
 from bertwright.evaluation.report.words import Words
+from bertwright.evaluation.slices import COLUMN
 
 _FEW = 30  # rows, below which percentile intervals are too narrow
 
@@ -23,8 +24,9 @@ def slices(record: RunRecord, words: Words) -> Html | None:
 
 def _kind(record: RunRecord, words: Words, kind: str, parts: list[Mapping[str, Any]]) -> Html:
     name = _figure(record, parts)
-    named = words.known(f"slices_by_{kind}") or words("slices_by_column", column=kind[:60])
-    head = [words(f"part_{kind}") if kind in ("label", "length") else own(kind, 40), words("rows")]
+    column = kind.removeprefix(COLUMN)
+    named = words(f"slices_by_{kind}") if column == kind else words("slices_by_column", column=column[:60])
+    head = [words(f"part_{kind}") if column == kind else own(column, 40), words("rows")]
     head += [figure_name(name), words("interval"), ""]
     rows = (_row(record, words, name, part) for part in (_by_length(parts) if kind == "length" else parts))
     return together(tag("h3", named), table(named, head, rows, numbers=(1, 2, 3)))

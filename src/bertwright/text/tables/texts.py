@@ -170,7 +170,7 @@ def open_table(
         raise UsageError(f"{place(path)}: the quarantine file cannot be the table itself; choose another name")
     labels = tuple(label_columns) if label_column is None else (label_column,)
     named = Named(text_column, text_pair_column, labels)
-    source = _open_source(path, columns, named, has_labels=needs_label, quoting=quoting)
+    source = open_source(path, columns, named, has_labels=needs_label, quoting=quoting)
     form = _form(path, source, named, read_label, needs_label=needs_label)
     return Table(path, form, skip_bad_rows=skip_bad_rows, quarantine=quarantine)
 
@@ -213,9 +213,10 @@ def _form(
     return TextRows(source, columns, named, read_label, needs_label)
 
 
-def _open_source(
+def open_source(
     path: Path, columns: Sequence[str] | None, named: Named, *, has_labels: bool, quoting: bool | None
 ) -> Source:
+    """The records of a file, by the ending of its name; see `open_table`."""
     lines = Lines(path)
     unpacked = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     match unpacked.suffix.lower():

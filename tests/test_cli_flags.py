@@ -44,6 +44,7 @@ FLAGS = {
         --model --train --validation --test --output-dir --validation-fraction --split-seed --seeds --folds --fold
         --vocab --task --max-length --epochs --max-steps --batch-size --gradient-accumulation --learning-rate --schedule
         --warmup-ratio --weight-decay --max-grad-norm --layer-decay --freeze-layers --dropout --label-smoothing
+        --focal-gamma --adversarial-epsilon --ema-decay
         --class-weights --seed --long --window-pooling --stride --max-answer-length --tune-thresholds
         --no-tune-thresholds --calibrate --no-calibrate
         --positive-label --eval-steps --best-metric --early-stopping-patience --save-steps --keep-snapshots

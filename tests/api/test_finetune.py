@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from small import VOCABULARY, Finetune, json_lines, log_of, rows, write_csv
 
 import bertwright
+from bertwright.api import evaluate
 from bertwright.api.training_run import Trained
 from bertwright.errors import BertwrightError, UsageError
 from bertwright.model.config import BertConfig
@@ -484,3 +485,17 @@ def test_a_label_cannot_drive_the_terminal(
     assert "\x1b" not in said
     assert "train: 26 texts (" in said
     assert r"\x1b[2Jx" in said
+
+
+def test_the_averaged_weights_are_what_is_evaluated_and_saved(finetune: Finetune, inputs: Path, tmp_path: Path):
+    """The training is that of the weights themselves; what comes out is another model, and the figures are its own."""
+    lines = []
+    for decay in (0.0, 0.9):
+        finetune(ema_decay=decay, output_dir=tmp_path / str(decay), eval_steps=2)
+        lines.append([line["loss"] for line in log_of(tmp_path / str(decay)) if "split" not in line])
+    assert lines[0] == lines[1]
+    weights = [(tmp_path / str(decay) / "model.safetensors").read_bytes() for decay in (0.0, 0.9)]
+    assert weights[0] != weights[1]
+    kept = json.loads((tmp_path / "0.9" / "run" / "metrics.json").read_text())["validation"]
+    measured = evaluate(model=str(tmp_path / "0.9"), test=inputs / "dev.csv", bootstrap_draws=0, quiet=True)
+    assert measured.metrics == pytest.approx(kept, abs=1e-6)

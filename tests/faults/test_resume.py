@@ -88,6 +88,7 @@ def test_patience_is_remembered(
     "changed",
     [
         {"freeze_layers": 1, "layer_decay": 0.8, "label_smoothing": 0.1, "class_weights": "balanced"},
+        {"adversarial_epsilon": 0.7, "ema_decay": 0.8, "focal_gamma": 2.0, "save_steps": 3},
         {"schedule": "cosine", "max_steps": 9, "best_metric": "accuracy", "max_grad_norm": 0, "precision": "bf16"},
     ],
 )

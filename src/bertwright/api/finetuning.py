@@ -35,6 +35,8 @@ from bertwright.serving.predictor import Predictor
 from bertwright.settings import FinetuneSettings
 from bertwright.tasks.finetuning import TaskExamples
 from bertwright.tasks.kinds import AnyTask, judging, lost_part
+from bertwright.training.adversarial import Adversary
+from bertwright.training.averaging import Average
 from bertwright.training.course import Epochs
 from bertwright.training.device import Compute, keep_freed_memory
 from bertwright.training.loop import Training
@@ -135,6 +137,7 @@ class _Finetuning:
         order = BatchOrder(examples.lengths, settings.batch_size, seed=settings.seed)
         total = settings.max_steps or settings.epochs * order.steps_per_epoch
         schedule = Schedule.create(settings.learning_rate, total, settings.warmup_ratio, settings.schedule)
+        words = model.bert.embeddings.word_embeddings.weight
         training = Training(
             model=model,
             task=task,
@@ -148,6 +151,8 @@ class _Finetuning:
             compute=self.compute,
             seed=settings.seed,
             loader=Loader(settings.gradient_accumulation),
+            adversary=Adversary(words, settings.adversarial_epsilon) if settings.adversarial_epsilon else None,
+            average=Average(model, settings.ema_decay) if settings.ema_decay else None,
         )
         metric = check_metric(task, settings.best_metric)
         evaluate = partial(measure, model, task, held_out, self.compute)

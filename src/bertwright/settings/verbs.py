@@ -56,8 +56,22 @@ class TrainingSettings(LearningSettings):
     """Tokens between the beginnings of two windows: 128 (qa) or 3/4 of a window (--long window) when not given."""
     max_answer_length: Positive = 30
     """Tokens of the longest answer (qa)."""
+    focal_gamma: Annotated[float, Field(ge=0.0)] = 0.0
+    """Focal loss: how little counts what the model is sure of (classification, multilabel); 0 = as much as the rest."""
+    adversarial_epsilon: Annotated[float, Field(ge=0.0)] = 0.0
+    """Learn each batch a second time with word embeddings moved so far (L2 norm) against the model (FGM); 0 = not."""
+    ema_decay: Fraction = 0.0
+    """Evaluate and keep an average of the weights that looks back over about 1 / (1 - decay) steps; 0 = the weights."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced = every label weighs the same in the loss, however rare it is."""
+
+    @model_validator(mode="after")
+    def _options_go_together(self) -> Self:
+        if self.focal_gamma and self.label_smoothing:
+            raise ValueError("focal_gamma and label_smoothing want opposite things of what is sure: give one of them")
+        if self.adversarial_epsilon and self.freeze_layers is not None:
+            raise ValueError("adversarial_epsilon needs the gradient of the word embeddings, which freeze_layers stops")
+        return self
 
     @model_validator(mode="after")
     def _batch_can_be_cut(self) -> Self:

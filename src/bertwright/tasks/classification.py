@@ -22,6 +22,7 @@ from bertwright.model.config import BertConfig
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.calibration import best_temperature, reliability
 from bertwright.tasks.finetuning import Rows, counted
+from bertwright.tasks.focal import focal_cross_entropy
 from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.metrics import Matrix, classification_metrics, per_class
 from bertwright.tasks.ranking import Ranking
@@ -58,6 +59,7 @@ class Classification(TextTask[str]):
         labels: Names in the order of the logits.
         weights: Weight of each label in the training loss; all 1 when None.
         smoothing: Share of each target that is spread evenly over all labels (Szegedy et al. 2016, section 7).
+        focal_gamma: How little counts in the training loss what the model is sure of; not together with smoothing.
         positive: With two labels, the one whose precision, recall and F1 are given without a suffix.
         calibrate: Whether a temperature is to be chosen on the validation set.
         temperature: What logits are divided by before they become probabilities; None where none was chosen.
@@ -72,6 +74,7 @@ class Classification(TextTask[str]):
         *,
         weights: NDArray[np.float64] | None = None,
         smoothing: float = 0.0,
+        focal_gamma: float = 0.0,
         positive: str | None = None,
         calibrate: bool = False,
         temperature: float | None = None,
@@ -80,7 +83,7 @@ class Classification(TextTask[str]):
         super().__init__(long)
         self.labels = tuple(labels)
         self.weights = None if weights is None else torch.tensor(weights, dtype=torch.float64)
-        self.smoothing = smoothing
+        self.smoothing, self.focal_gamma = smoothing, focal_gamma
         self.positive = positive
         self.calibrate, self.temperature = calibrate, temperature
 
@@ -105,6 +108,7 @@ class Classification(TextTask[str]):
             labels,
             weights=balanced_weights(names, labels) if settings.class_weights == "balanced" else None,
             smoothing=settings.label_smoothing,
+            focal_gamma=settings.focal_gamma,
             positive=positive_label(labels, settings.positive_label),
             calibrate=settings.calibrate,
             long=LongTexts.wanted(settings),
@@ -166,9 +170,11 @@ class Classification(TextTask[str]):
         return np.array([UNLABELLED if row.label is None else number[row.label] for row in rows], dtype=np.int64)
 
     def losses(self, model: nn.Module, batch: LabelledBatch) -> Mapping[str, Tensor]:
-        """Sum of the weighted, smoothed cross-entropies of the batch."""
+        """Sum of the weighted, smoothed or focal cross-entropies of the batch."""
         found = self.outputs(model, batch)
         weights = None if self.weights is None else self.weights.to(found)
+        if self.focal_gamma:
+            return {"loss": focal_cross_entropy(found, batch.labels, self.focal_gamma, weights)}
         loss = functional.cross_entropy(found, batch.labels, weights, reduction="sum", label_smoothing=self.smoothing)
         return {"loss": loss}
 

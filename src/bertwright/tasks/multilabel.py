@@ -21,6 +21,7 @@ from bertwright.errors import DataError, ModelFolderError
 from bertwright.model.config import BertConfig
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.finetuning import Rows, counted
+from bertwright.tasks.focal import focal_binary_cross_entropy
 from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.metrics import LabelCounts, best_threshold
 from bertwright.tasks.row_counts import Column, RowTally, Weights, rows_of
@@ -55,6 +56,7 @@ class MultiLabel(TextTask[Names]):
         labels: Names in the order of the logits.
         thresholds: From which probability on each is given; 0.5 when None.
         positive_weights: Weight of each label's positive texts in the training loss; all 1 when None.
+        focal_gamma: How little counts in the training loss what the model is sure of.
         long: What is read of texts that are too long.
     """
 
@@ -67,9 +69,11 @@ class MultiLabel(TextTask[Names]):
         thresholds: NDArray[np.float64] | None = None,
         *,
         positive_weights: NDArray[np.float64] | None = None,
+        focal_gamma: float = 0.0,
         long: LongTexts | None = None,
     ) -> None:
         super().__init__(long)
+        self.focal_gamma = focal_gamma
         self.labels = tuple(labels)
         self.thresholds = np.full(len(self.labels), 0.5) if thresholds is None else thresholds
         self.positive_weights = None if positive_weights is None else torch.tensor(positive_weights)
@@ -89,7 +93,7 @@ class MultiLabel(TextTask[Names]):
     def learn(cls, rows: Rows[Row[Names]], settings: FinetuneSettings) -> Self:
         """See `FinetuneTask`."""
         labels = label_order([name for row in rows for name in row.label or ()])
-        task = cls(labels, long=LongTexts.wanted(settings))
+        task = cls(labels, focal_gamma=settings.focal_gamma, long=LongTexts.wanted(settings))
         if settings.class_weights == "balanced":
             positives = task.numbers(rows).sum(axis=0, dtype=np.float64)
             task.positive_weights = torch.from_numpy((len(rows) - positives) / positives)
@@ -143,9 +147,10 @@ class MultiLabel(TextTask[Names]):
         """Sum of the binary cross-entropies over texts and labels."""
         found = self.outputs(model, batch)
         weights = None if self.positive_weights is None else self.positive_weights.to(found)
-        loss = functional.binary_cross_entropy_with_logits(
-            found, batch.labels.to(found), reduction="sum", pos_weight=weights
-        )
+        truth = batch.labels.to(found)
+        if self.focal_gamma:
+            return {"loss": focal_binary_cross_entropy(found, truth, self.focal_gamma, weights)}
+        loss = functional.binary_cross_entropy_with_logits(found, truth, reduction="sum", pos_weight=weights)
         return {"loss": loss}
 
     def counts(self, batch: LabelledBatch) -> Mapping[str, float]:

@@ -101,11 +101,16 @@ def estimate(
     whole = one.and_times(layer, config.num_hidden_layers - 1)
     per_token = config.num_hidden_layers * layer.step / tokens
     per_step = float(lengths.mean()) * min(settings.batch_size, len(lengths) / part)
-    once = one.without(layer).step + whole.update
-    seconds = steps * (once + per_token * per_step * (1 + evaluated / 3))  # no way back in an evaluation
+    passes = 2 if settings.adversarial_epsilon else 1
+    once = one.without(layer).step * passes + whole.update
+    seconds = steps * (once + per_token * per_step * (passes + evaluated / 3))  # no way back in an evaluation
     at_once = math.ceil(settings.batch_size / settings.gradient_accumulation)
     largest = int(np.sort(lengths)[::-1][:at_once].sum())
-    memory = _PYTHON_AND_TORCH + whole.weights * _BYTES_PER_WEIGHT + whole.saved * largest / tokens
+    memory = (
+        _PYTHON_AND_TORCH
+        + whole.weights * (_BYTES_PER_WEIGHT + (4 if settings.ema_decay else 0))
+        + whole.saved * largest / tokens
+    )
     return Estimate(steps, int(steps * per_step), seconds, int(memory), int(whole.weights))
 
 

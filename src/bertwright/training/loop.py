@@ -7,6 +7,7 @@ course to say, so going on from step k is calling it with `start=k`.
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Generic
 
@@ -17,6 +18,8 @@ from bertwright.batches.loader import Loader
 from bertwright.batches.order import stream
 from bertwright.errors import TrainingError
 from bertwright.tasks.task import BatchT, Task
+from bertwright.training.adversarial import Adversary
+from bertwright.training.averaging import Average
 from bertwright.training.course import Course, Lesson
 from bertwright.training.device import Compute
 from bertwright.training.optimizer import Optimizer
@@ -53,7 +56,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Training(Generic[BatchT]):
-    """All that the loop works with; nothing of it knows of files."""
+    """All that the loop works with; nothing of it knows of files.
+
+    Attributes:
+        adversary: Makes each step a harder one as well, if there is one.
+        average: Of the weights over the steps, if it is wanted.
+    """
 
     model: nn.Module
     task: Task[BatchT]
@@ -62,6 +70,8 @@ class Training(Generic[BatchT]):
     compute: Compute
     seed: int
     loader: Loader[BatchT] = field(default_factory=Loader)
+    adversary: Adversary | None = None
+    average: Average | None = None
 
     def steps(self, start: int = 0) -> Iterator[Step]:
         """Train from step `start` (steps already done) to the course's end.
@@ -85,6 +95,8 @@ class Training(Generic[BatchT]):
         norm = self.optimizer.step(lesson.learning_rate)
         if not math.isfinite(norm):
             raise self._not_finite("gradient norm", norm, step, lesson)
+        if self.average is not None:
+            self.average.update(step + 1)
         return Step(
             step=step + 1,
             epoch=lesson.epoch,
@@ -97,8 +109,22 @@ class Training(Generic[BatchT]):
             last=self.course.progress(step + 1) >= 1,
         )
 
+    def averaged(self) -> AbstractContextManager[None]:
+        """While the block runs, the model has the weights that are to be evaluated and kept."""
+        return nullcontext() if self.average is None else self.average.in_model()
+
     def backward(self, step: int, batches: list[BatchT]) -> dict[str, float]:
-        """Add the gradient of step `step`: of the mean loss over all `batches`; returns the mean of each loss."""
+        """Add the gradient of step `step`: of the mean loss over all `batches`; returns the mean of each loss.
+
+        With an adversary that of the mean loss where it has moved the embeddings is added, too; it is not returned.
+        """
+        losses = self._backward(step, batches)
+        if self.adversary is not None:
+            with self.adversary.at_work():
+                self._backward(step, batches)
+        return losses
+
+    def _backward(self, step: int, batches: list[BatchT]) -> dict[str, float]:
         counts = [self.task.counts(batch) for batch in batches]
         total = {name: sum(count[name] for count in counts) or 1.0 for name in counts[0]}  # nothing to count, no loss
         losses = dict.fromkeys(total, 0.0)

@@ -149,6 +149,8 @@ class Run(Generic[BatchT]):
         standing, window, course = _state_of(snapshot)
         training.model.load_state_dict(snapshot.tensors("model"))
         training.optimizer.load_state(snapshot.tensors("optimizer"), standing.step)
+        if training.average is not None:
+            training.average.load_state(snapshot.tensors("average"))
         training.course.load_state(course)
         if standing.best_metrics:
             write_file(folder / BEST, snapshot.file(BEST))
@@ -171,7 +173,8 @@ class Run(Generic[BatchT]):
             if step.step % self.rhythm.log == 0 or step.last:
                 watcher.line(self.log.training(step))
             if self.evaluate and (step.step % self.rhythm.evaluate == 0 or step.last):
-                self._evaluate(step, self.evaluate(), watcher)
+                with self.training.averaged():
+                    self._evaluate(step, self.evaluate(), watcher)
             stops = wish.signal is not None  # asked once: a signal may come at any instant
             overdue = time.perf_counter() - saved >= self.rhythm.save_seconds
             if stops or overdue or step.step % self.rhythm.save == 0:
@@ -210,6 +213,9 @@ class Run(Generic[BatchT]):
         attached = {LOG: self.log.path.read_bytes()}
         if self.standing.best_metrics:
             attached[BEST] = self._best()
+        tensors = {"model": self._weights(), "optimizer": self.training.optimizer.state()}
+        if self.training.average is not None:
+            tensors["average"] = self.training.average.state()
         return self.snapshots.publish(
             self.standing.step,
             {
@@ -217,7 +223,7 @@ class Run(Generic[BatchT]):
                 "window": asdict(self.log.window),
                 "course": dict(self.training.course.state()),
             },
-            {"model": self._weights(), "optimizer": self.training.optimizer.state()},
+            tensors,
             attached,
         )
 

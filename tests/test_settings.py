@@ -221,8 +221,13 @@ def values_of(annotation: Any) -> st.SearchStrategy[object]:
 
 def instances(cls: type[Settings]) -> st.SearchStrategy[Settings]:
     fields = {name: values_of(field.annotation) for name, field in cls.model_fields.items()}
-    # Never more parts than the batch has texts, and one fold has a form of its own.
-    fitting: dict[str, st.SearchStrategy[object]] = {"gradient_accumulation": st.just(1), "fold": st.none()}
+    # Never more parts than the batch has texts; one fold has a form of its own; and what does not go together.
+    fitting: dict[str, st.SearchStrategy[object]] = {
+        "gradient_accumulation": st.just(1),
+        "fold": st.none(),
+        "focal_gamma": st.just(0.0),
+        "adversarial_epsilon": st.just(0.0),
+    }
     chosen = {name: fitting[name] for name in fields.keys() & fitting.keys()}
     return st.fixed_dictionaries(fields | chosen).map(cls.create)
 

@@ -42,7 +42,8 @@ FLAGS = {
         {TRACKERS} --quiet --no-quiet""",
     "finetune": f"""{GENERAL} {TABLE} {DEVICE}
         --model --train --validation --test --output-dir --validation-fraction --split-seed --seeds --folds --fold
-        --vocab --task --max-length --epochs --max-steps --batch-size --gradient-accumulation --learning-rate --schedule
+        --vocab --task --max-length --epochs --max-steps --batch-size --group-by-length --no-group-by-length
+        --gradient-accumulation --learning-rate --schedule
         --warmup-ratio --weight-decay --max-grad-norm --layer-decay --freeze-layers --dropout --label-smoothing
         --focal-gamma --adversarial-epsilon --ema-decay
         --class-weights --seed --long --window-pooling --stride --max-answer-length --tune-thresholds

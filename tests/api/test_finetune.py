@@ -120,6 +120,7 @@ def test_the_schedules_end_where_they_should(schedule: str, finetune: Finetune) 
         {"class_weights": "balanced"},
         {"label_smoothing": 0.2},
         {"layer_decay": 0.5},
+        {"group_by_length": False},
         {"weight_decay": 0.0},
         {"max_grad_norm": 0.01},
         {"dropout": 0.0},

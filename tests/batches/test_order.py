@@ -156,3 +156,16 @@ def test_parts_are_the_batch_in_nearly_equal_pieces(size: int, count: int):
     assert np.concatenate(pieces).tolist() == rows.tolist()
     assert len(pieces) == min(count, size)
     assert max(map(len, pieces)) - min(map(len, pieces)) <= 1
+
+
+def test_without_lengths_who_shares_a_batch_is_drawn_alone():
+    """The batches are the shuffled rows cut into pieces, whatever their lengths."""
+    lengths = np.arange(ROWS) % 41 + 2
+    one, other = (BatchOrder(given, BATCH, seed=3, by_length=False) for given in (lengths, lengths[::-1].copy()))
+    steps = range(one.steps_per_epoch)
+    assert [set(one.rows(step).tolist()) for step in steps] == [set(other.rows(step).tolist()) for step in steps]
+    grouped = BatchOrder(lengths, BATCH, seed=3)
+    assert {frozenset(one.rows(step).tolist()) for step in steps} != {
+        frozenset(grouped.rows(step).tolist()) for step in steps
+    }
+    assert sorted(row for step in steps for row in one.rows(step).tolist()) == list(range(ROWS))

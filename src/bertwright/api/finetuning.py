@@ -134,7 +134,9 @@ class _Finetuning:
         model.to(self.compute.device)
         if settings.freeze_layers is not None:
             freeze(model, settings.freeze_layers)
-        order = BatchOrder(examples.lengths, settings.batch_size, seed=settings.seed)
+        order = BatchOrder(
+            examples.lengths, settings.batch_size, seed=settings.seed, by_length=settings.group_by_length
+        )
         total = settings.max_steps or settings.epochs * order.steps_per_epoch
         schedule = Schedule.create(settings.learning_rate, total, settings.warmup_ratio, settings.schedule)
         words = model.bert.embeddings.word_embeddings.weight

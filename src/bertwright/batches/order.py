@@ -28,10 +28,12 @@ def shuffled(count: int, *key: int) -> Rows:
     return np.argsort(stream(*key).random_raw(count), kind="stable")
 
 
-def epoch_batches(lengths: NDArray[np.integer[Any]], batch_size: int, *, seed: int, epoch: int) -> list[Rows]:
+def epoch_batches(
+    lengths: NDArray[np.integer[Any]], batch_size: int, *, seed: int, epoch: int, window: int = WINDOW
+) -> list[Rows]:
     """All rows in batches of like length, in a random order; the same for the same arguments, for ever.
 
-    The rows are shuffled, cut into windows of at most `WINDOW` batches, sorted by length inside each window,
+    The rows are shuffled, cut into windows of at most `window` batches, sorted by length inside each window,
     and the batches are shuffled again. Each row comes once; one batch may be smaller than the others.
 
     Args:
@@ -39,10 +41,11 @@ def epoch_batches(lengths: NDArray[np.integer[Any]], batch_size: int, *, seed: i
         batch_size: Rows in a batch.
         seed: The run's seed.
         epoch: Which pass over the rows, from 0.
+        window: 1 = who shares a batch with whom does not depend on lengths.
     """
     order = shuffled(len(lengths), seed, epoch, 0)
     whole_batches = len(lengths) // batch_size
-    width = batch_size * min(WINDOW, max(1, whole_batches // FEWEST_WINDOWS))
+    width = batch_size * min(window, max(1, whole_batches // FEWEST_WINDOWS))
     windows = [order[start : start + width] for start in range(0, len(order), width)]
     rows = np.concatenate([window[np.argsort(lengths[window], kind="stable")] for window in windows])
     batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
@@ -73,8 +76,11 @@ def parts(rows: Rows, count: int) -> Sequence[Rows]:
 class BatchOrder:
     """The batch of every step of a run, by number: going on at step k is asking for `rows(k)`."""
 
-    def __init__(self, lengths: NDArray[np.integer[Any]], batch_size: int, *, seed: int) -> None:
+    def __init__(
+        self, lengths: NDArray[np.integer[Any]], batch_size: int, *, seed: int, by_length: bool = True
+    ) -> None:
         self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
+        self._window = WINDOW if by_length else 1
         self.steps_per_epoch = -(-len(lengths) // batch_size)
         self._epoch = -1
         self._batches: list[Rows] = []
@@ -83,6 +89,8 @@ class BatchOrder:
         """Rows of the batch of a step, counted from 0 over all epochs."""
         epoch, place = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
-            self._batches = epoch_batches(self.lengths, self.batch_size, seed=self.seed, epoch=epoch)
+            self._batches = epoch_batches(
+                self.lengths, self.batch_size, seed=self.seed, epoch=epoch, window=self._window
+            )
             self._epoch = epoch
         return self._batches[place]

@@ -36,6 +36,8 @@ class TrainingSettings(LearningSettings):
     """Optimizer steps to train for, instead of --epochs."""
     batch_size: Annotated[Positive, Spelled("per_device_train_batch_size", "train_batch_size")] = 32
     """Texts per optimizer step."""
+    group_by_length: bool = True
+    """Texts of like length share batches, which is faster; without, batches are drawn from all texts alike."""
     learning_rate: Annotated[float, Field(gt=0.0), Spelled("lr")] = 5e-5
     """Peak learning rate."""
     schedule: Annotated[Literal["linear", "cosine", "constant"], Spelled("lr_scheduler_type")] = "linear"

@@ -56,6 +56,12 @@ FLAGS = {
     "predict": f"{APPLY} --input --output --top-k",
     "demo": f"{GENERAL} {DEVICE} --output-dir --seed --overwrite --no-overwrite --quiet --no-quiet",
 }
+FLAGS |= dict.fromkeys(
+    ("glue", "clue", "squad"),
+    f"""{GENERAL} {DEVICE}
+        --model --data --output-dir --tasks --seeds --seed --epochs --batch-size --learning-rate --max-length
+        --max-steps --vocab --quiet --no-quiet""",
+)
 FLAGS["doctor"] = f"{FLAGS['finetune']} --as-json --no-as-json"  # a command needs another verb alone
 
 

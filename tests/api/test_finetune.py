@@ -120,7 +120,6 @@ def test_the_schedules_end_where_they_should(schedule: str, finetune: Finetune) 
         {"class_weights": "balanced"},
         {"label_smoothing": 0.2},
         {"layer_decay": 0.5},
-        {"group_by_length": False},
         {"weight_decay": 0.0},
         {"max_grad_norm": 0.01},
         {"dropout": 0.0},
@@ -133,6 +132,15 @@ def test_each_setting_changes_the_weights(changed: dict[str, object], finetune: 
     plain = weights(finetune(train=train, output_dir=tmp_path / "plain").folder)
     other = weights(finetune(train=train, **changed).folder)
     assert any(not torch.equal(plain[name], other[name]) for name in plain)
+
+
+def test_batches_may_be_drawn_without_a_look_at_lengths(finetune: Finetune, tmp_path: Path) -> None:
+    losses = []
+    for by_length in (True, False):
+        folder = tmp_path / str(by_length)
+        finetune(batch_size=2, max_steps=2, log_steps=1, group_by_length=by_length, output_dir=folder)
+        losses.append([line["loss"] for line in log_of(folder) if "loss" in line])
+    assert losses[0] != losses[1]
 
 
 def test_layer_decay_moves_the_low_layers_less(finetune: Finetune, inputs: Path) -> None:

@@ -223,6 +223,25 @@ def test_seeds_are_beside_each_other(tmp_path: Path) -> None:
     assert "Mean ± deviation 0.5625 ± 0.0884 0.2500 ± 0.0000" in said
 
 
+def test_folds_and_the_labels_that_they_doubt(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path, of_classes(2), folds=2)
+    runs = [
+        {"fold": n, "best_step": 4, "validation": {"accuracy": 0.5}, "held_out": {"accuracy": n / 8}} for n in (1, 2)
+    ]
+    of = {"validation": {"accuracy": 0.5}, "held_out": {"accuracy": 0.1875}}
+    pooled = {"rows": 1200, "pooled": {"accuracy": 0.19}, "intervals": {"pooled": {"accuracy": [0.1, 0.3]}}}
+    found = {"metric": "accuracy", "runs": runs, "mean": of, "std": of, **pooled}
+    (folder / "run" / "cross_validation.json").write_text(json.dumps(found))
+    assert "Labels that look wrong" not in text(folder)
+    doubted = {"place": "train.csv:7", "text": "<odd>", "text_pair": None, "given": "a", "model": "b"}
+    doubted |= {"probability": 0.9, "given_probability": 0.05}
+    (folder / "run" / "label_errors.jsonl").write_text(f"{json.dumps(doubted)}\n" * 30)
+    said = text(folder)
+    assert "Fold accuracy (validation) accuracy (held out) 1 0.5000 0.1250 2 0.5000 0.2500" in said
+    assert "All 1,200 rows together: accuracy 0.1900 (0.100 – 0.300)." in said
+    assert said.count("train.csv:7 Label a 0.0500 answer b 0.9000 <odd>") == 20
+
+
 def test_what_doctor_found_is_told_beside_what_finetune_found(tmp_path: Path) -> None:
     folder = run_folder(tmp_path, of_classes(2))
     one, other = ({"severity": "warning", "text": t, "advice": "do", "rows": []} for t in ("found by both", "by one"))

@@ -33,6 +33,7 @@ class RunRecord:
         environment: Versions and device.
         log: The lines of the log.
         metrics: The content of metrics.json.
+        folds: What a cross-validation of the training rows gave; None where there was none.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class RunRecord:
     environment: Values
     log: Sequence[Values]
     metrics: Values
+    folds: Values | None
 
     @classmethod
     def read(cls, folder: Path) -> "RunRecord":
@@ -72,6 +74,7 @@ class RunRecord:
             environment=_mapping(run / "environment.json"),
             log=list(_json_lines(run / LOG)),
             metrics=_mapping(run / METRICS),
+            folds=_mapping(run / "cross_validation.json") or None,
         )
 
     @property
@@ -129,6 +132,10 @@ class RunRecord:
     def predictions(self) -> Iterator[Values]:
         """The answers to all rows of the test file, in its order, where they were written."""
         return _json_lines(self.folder / PREDICTIONS)
+
+    def label_errors(self) -> Iterator[Values]:
+        """Labels of training rows that are likely wrong, where a cross-validation looked for them."""
+        return _json_lines(self.folder / "label_errors.jsonl")
 
 
 _MAIN = {

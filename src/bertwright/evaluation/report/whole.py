@@ -25,10 +25,11 @@ from bertwright.evaluation.report.metrics import against, metrics
 from bertwright.evaluation.report.places import places
 from bertwright.evaluation.report.ranking import ranking
 from bertwright.evaluation.report.record import METRICS, RunRecord
+from bertwright.evaluation.report.repeats import folds, seeds
 from bertwright.evaluation.report.scatter import scatter
-from bertwright.evaluation.report.seeds import seeds
 from bertwright.evaluation.report.settings import settings
 from bertwright.evaluation.report.slices import slices
+from bertwright.evaluation.report.suspects import suspects
 from bertwright.evaluation.report.words import Words
 from bertwright.evaluation.report.worst import worst
 from bertwright.evaluation.svg import STYLE as CHARTS
@@ -39,6 +40,7 @@ SECTIONS: Mapping[str, Section] = MappingProxyType(
         "findings": findings,
         "metrics": metrics,
         "seeds": seeds,
+        "folds": folds,
         "against": against,
         "confusion": confusion,
         "classes": classes,
@@ -49,6 +51,7 @@ SECTIONS: Mapping[str, Section] = MappingProxyType(
         "ranking": ranking,
         "slices": slices,
         "worst": worst,
+        "suspects": suspects,
         "curves": curves,
         "data": data,
         "settings": settings,

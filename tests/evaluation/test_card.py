@@ -1,10 +1,16 @@
-"""The card of a pre-trained model claims no more than was measured."""
+"""Cards claim no more than was measured, and Hugging Face's own library reads them."""
+
+import json
+from pathlib import Path
+from typing import Any
 
 import pytest
+from huggingface_hub import ModelCard
 
-from bertwright.evaluation.card import pretraining_card
+from bertwright.evaluation.card import model_card, pretraining_card
+from bertwright.evaluation.report.record import RunRecord
 from bertwright.model.config import BertConfig
-from bertwright.settings import PretrainSettings
+from bertwright.settings import FinetuneSettings, PretrainSettings
 
 SETTINGS = PretrainSettings.create(
     {"model": "tiny", "shards": "shards", "output_dir": "out", "max_steps": 4, "max_length": 48, "held_out": 0}
@@ -17,3 +23,81 @@ def test_figures_are_there_where_something_was_held_out(metrics: dict[str, dict[
     told = "It reads 48 tokens. The figures are of documents that it never learned from.\n\n| metric | validation |"
     assert (told in card) == ("| loss | 1.2500 |\n\nHow it was made" in card) == bool(metrics)
     assert ("It reads 48 tokens.\n\nHow it was made" in card) == ("|" not in card.partition("```")[0]) == (not metrics)
+    assert ModelCard(card).data.pipeline_tag == "fill-mask"
+
+
+METRICS = {
+    "task": "classification",
+    "validation": {"loss": 0.5, "accuracy": 0.875},
+    "test": {"loss": 0.25, "accuracy": 0.8125, "f1_macro": 0.75},
+    "intervals": {"test": {"accuracy": [0.75, 0.86]}},
+}
+LABELS = ("a`b``c", "x |\n# y: [z", "---")
+
+
+def card_of(folder: Path, metrics: dict[str, Any], labels: tuple[str, ...] = LABELS, **settings: Any) -> str:
+    run = folder / "run"
+    run.mkdir(parents=True, exist_ok=True)
+    files = {"model": "google/bert-x", "train": 'a "b": [c].csv', "test": "- t: #1.csv", "output_dir": "out"}
+    given = FinetuneSettings.create(files | {"max_length": 32} | settings)
+    (run / "settings.yaml").write_text(given.to_yaml())
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    config = BertConfig.preset("tiny", vocab_size=90)
+    return model_card(RunRecord.read(folder), BertConfig(**{**vars_of(config), "labels": labels}))
+
+
+def vars_of(config: BertConfig) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in config.__dataclass_fields__}
+
+
+def test_hugging_face_reads_the_figures(tmp_path: Path) -> None:
+    card = ModelCard(card_of(tmp_path, METRICS))
+    data = card.data
+    assert (data.library_name, data.pipeline_tag, data.base_model) == (
+        "transformers",
+        "text-classification",
+        "google/bert-x",
+    )
+    assert data.datasets == ['a "b": [c].csv', "- t: #1.csv"]
+    assert data.model_name == tmp_path.name
+    found = {result.metric_name: result for result in data.eval_results}
+    assert {name: result.metric_value for name, result in found.items()} == METRICS["test"]
+    assert {(r.dataset_name, r.dataset_split, r.task_type) for r in found.values()} == {
+        ("- t: #1.csv", "test", "text-classification")
+    }
+    assert "| metric | validation | test | 95 % interval (test) |" in card.text
+    assert "| accuracy | 0.8750 | 0.8125 | 0.7500 to 0.8600 |" in card.text
+    assert "| f1_macro |  | 0.7500 |  |" in card.text
+    assert "3 labels: ``` a`b``c ```, `x |\\n# y: [z`, `---`. It reads texts of 32 tokens" in card.text
+
+
+def test_a_card_without_a_test_has_validation_figures_and_says_so(tmp_path: Path) -> None:
+    metrics = {"task": "regression", "validation": {"pearson": 0.5}, "intervals": {}}
+    card = ModelCard(card_of(tmp_path, metrics, labels=("score",), test=None, model="tiny"))
+    (result,) = card.data.eval_results
+    assert (result.metric_type, result.metric_name, result.metric_value, result.dataset_split) == (
+        "pearsonr", "pearson", 0.5, "validation",
+    )  # fmt: skip
+    assert "base_model" not in card.data.to_dict(), "a size is no model on the hub"
+    assert "interval" not in card.text
+
+
+def test_seeds_and_the_language_of_the_base_model(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "README.md").write_text("---\nlanguage: [zh, en]\n---\n# Base\n")
+    runs = [{"seed": 0}, {"seed": 1}]
+    mean, std = {"test": {"accuracy": 0.75}}, {"test": {"accuracy": 0.0625}}
+    metrics = METRICS | {"seeds": {"runs": runs, "mean": mean, "std": std}}
+    card = ModelCard(card_of(tmp_path / "out", metrics, model=str(base)))
+    assert card.data.language == ["zh", "en"]
+    assert "95 % interval (test) | validation, 2 seeds | test, 2 seeds |" in card.text
+    assert "| accuracy | 0.8750 | 0.8125 | 0.7500 to 0.8600 |  | 0.7500 ± 0.0625 |" in card.text
+    (base / "README.md").write_text("---\nlanguage: {a: [\n---\n")
+    assert ModelCard(card_of(tmp_path / "out", metrics, model=str(base))).data.language is None
+
+
+def test_of_very_many_labels_the_first_are_named(tmp_path: Path) -> None:
+    card = card_of(tmp_path, METRICS, labels=tuple(f"l{n}" for n in range(500)))
+    assert "tell apart 500 labels: `l0`, `l1`" in card
+    assert "`l49`, and 450 more." in card

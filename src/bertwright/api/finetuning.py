@@ -9,7 +9,7 @@ from bertwright.api.cross_validating import cross_validate
 from bertwright.api.explaining import explain_finetuning
 from bertwright.api.measuring import Measured, measure_file
 from bertwright.api.repeating import train_seeds
-from bertwright.api.reporting import write_report
+from bertwright.api.reporting import describe_run
 from bertwright.api.run_folder import RunFolder, file_origin
 from bertwright.api.starting_point import Made, StartingPoint
 from bertwright.api.training_run import (
@@ -25,9 +25,8 @@ from bertwright.api.training_sets import TrainingSets, check_files, check_metric
 from bertwright.batches.loader import Loader
 from bertwright.batches.order import BatchOrder
 from bertwright.errors import UsageError
-from bertwright.evaluation.card import model_card
 from bertwright.evaluation.inference import all_outputs, measure
-from bertwright.files import lock_folder, write_file, write_json
+from bertwright.files import lock_folder, write_json
 from bertwright.model.config import BertConfig
 from bertwright.model.folder import ModelFolder, write_model_folder
 from bertwright.model.heads import Headed
@@ -206,8 +205,7 @@ class _Finetuning:
         written = {"task": task.name, **metrics, **tested, **chosen}
         write_json(self.folder.run / "metrics.json", written)
         write_json(self.folder.run / "environment.json", environment(self.compute))
-        write_file(output / "README.md", model_card(settings, task.name, config, metrics))
-        write_report(output, settings.lang)
+        describe_run(output, settings.lang)
         certify(self.folder, run.standing.best_step, self.compute)
         say_metrics(metrics, tested["intervals"])
         say(f"model of step {run.standing.best_step} written to {output}")

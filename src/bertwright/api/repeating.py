@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from bertwright.api.common import say, warning_once
-from bertwright.api.reporting import write_report
+from bertwright.api.reporting import describe_run
 from bertwright.api.run_folder import RunFolder
 from bertwright.api.training_run import Train, Trained, certify, figures_of
 from bertwright.api.training_sets import split_seed
@@ -72,7 +72,7 @@ def _publish(folder: RunFolder, compute: Compute, repeats: Repeats, language: La
     measured = read_json(folder.run / "metrics.json")
     assert isinstance(measured, dict)
     write_json(folder.run / "metrics.json", {**measured, "seeds": repeats.to_dict()})
-    write_report(folder.output, language)
+    describe_run(folder.output, language)
     certify(folder, best.best_step, compute)
     for line in repeats.table(starred=best.number):
         say(line)

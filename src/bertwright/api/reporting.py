@@ -4,10 +4,13 @@ from pathlib import Path
 
 from bertwright.api.common import say, settled, warn
 from bertwright.errors import DataError
+from bertwright.evaluation.card import model_card
 from bertwright.evaluation.report.record import RunRecord
 from bertwright.evaluation.report.whole import report as whole_report
 from bertwright.evaluation.report.words import Words
 from bertwright.files import write_file
+from bertwright.model.config import BertConfig
+from bertwright.model.folder import CONFIG
 from bertwright.settings import ReportSettings
 from bertwright.settings.shared import Language
 
@@ -28,6 +31,13 @@ def report(settings: ReportSettings | None = None, /, **options: object) -> Path
     path = _write(settings.folder, settings.lang, settings.output)
     say(f"report written to {path}")
     return path
+
+
+def describe_run(folder: Path, language: Language) -> None:
+    """Model card and report of a fine-tuning that has just ended, from what it wrote down of itself."""
+    config = BertConfig.from_file(folder / CONFIG)
+    write_file(folder / "README.md", model_card(RunRecord.read(folder), config))
+    write_report(folder, language)
 
 
 def write_report(folder: Path, language: Language) -> None:

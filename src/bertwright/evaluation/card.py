@@ -1,13 +1,18 @@
 """The model card: README.md of a model folder, with the metadata that Hugging Face reads."""
 
-import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from bertwright.evaluation.card_metadata import metadata
+from bertwright.evaluation.report.record import RunRecord
 from bertwright.model.config import BertConfig
-from bertwright.settings import FinetuneSettings, PretrainSettings
+from bertwright.settings import PretrainSettings
 from bertwright.tasks.long_texts import LongTexts
+from bertwright.text.complaints import printable
+
+_MOST_LABELS = 50
 
 
 class _Kind(NamedTuple):
@@ -63,35 +68,33 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
 )
 
 
-def model_card(
-    settings: FinetuneSettings, task: str, config: BertConfig, metrics: Mapping[str, Mapping[str, float]]
-) -> str:
-    """What the model is, how well it does, how it was made, and how to use it."""
-    kind = _KINDS[task]
-    labels = ", ".join(f"`{json.dumps(label, ensure_ascii=False)[1:-1]}`" for label in config.labels)
-    purpose = kind.purpose.format(count=len(config.labels), labels=labels)
+def model_card(record: RunRecord, config: BertConfig) -> str:
+    """What the model is, how well it does, how it was made, and how to use it.
+
+    Args:
+        record: The files of its run.
+        config: Its own.
+    """
+    kind = _KINDS[record.task]
     example = ["import bertwright", "", f'print(bertwright.load("this-folder").predict({kind.ours}))']
     if kind.theirs:
         example += ["", "from transformers import pipeline", "", f"print({kind.theirs})"]
     long = LongTexts.of(config.task)
-    windows = long.windows or task in ("tagging", "qa")
+    windows = long.windows or record.task in ("tagging", "qa")
     longer = "longer ones go through overlapping windows" if windows else f"longer ones lose {long.lost}"
     return "\n".join(
         [
-            "---",
-            "library_name: transformers",
-            f"pipeline_tag: {kind.pipeline}",
-            f"tags: [bert, {kind.pipeline}, bertwright]",
-            "---",
+            metadata(kind.pipeline, record),
             "",
             f"# {kind.title}",
             "",
             f"BERT ({config.num_hidden_layers} layers, hidden size {config.hidden_size}) fine-tuned from "
-            f"`{settings.model}` to {purpose}. It reads texts of {settings.max_length} tokens; {longer}.",
+            f"{_code(str(record.settings['model']))} to {_purpose(kind, config)}. "
+            f"It reads texts of {record.settings['max_length']} tokens; {longer}.",
             "",
-            *_table(metrics),
-            "How it was made: `run/settings.yaml` has every setting, `run/log.jsonl` the curves, `run/data.json` the "
-            "hashes of the data.",
+            *_figures(record),
+            "How it was made: `run/report.html` shows all of it, `run/settings.yaml` has every setting, "
+            "`run/log.jsonl` the curves, `run/data.json` the hashes of the data.",
             "",
             "```python",
             *example,
@@ -107,16 +110,13 @@ def pretraining_card(settings: PretrainSettings, config: BertConfig, metrics: Ma
     of_what = " The figures are of documents that it never learned from." if metrics else ""
     return "\n".join(
         [
-            "---",
-            "library_name: transformers",
-            "pipeline_tag: fill-mask",
-            "tags: [bert, fill-mask, bertwright]",
-            "---",
+            metadata("fill-mask"),
             "",
             "# A pre-trained BERT",
             "",
             f"BERT ({config.num_hidden_layers} layers, hidden size {config.hidden_size}, {config.vocab_size} tokens) "
-            f"pre-trained with `{settings.objective}` from `{settings.model}`. It reads {longest} tokens.{of_what}",
+            f"pre-trained with `{settings.objective}` from {_code(settings.model)}. "
+            f"It reads {longest} tokens.{of_what}",
             "",
             *_table(metrics),
             "How it was made: `run/settings.yaml` has every setting, `run/log.jsonl` the curves, `run/data.json` the "
@@ -129,6 +129,44 @@ def pretraining_card(settings: PretrainSettings, config: BertConfig, metrics: Ma
             "",
         ]
     )
+
+
+def _purpose(kind: _Kind, config: BertConfig) -> str:
+    """What the model is for; of very many labels the first."""
+    named = [_code(label) for label in config.labels[:_MOST_LABELS]]
+    if len(config.labels) > _MOST_LABELS:
+        named.append(f"and {len(config.labels) - _MOST_LABELS} more")
+    return kind.purpose.format(count=len(config.labels), labels=", ".join(named))
+
+
+def _code(text: str) -> str:
+    """A text as code, whatever is in it: between more backticks than it has in a row."""
+    shown = printable(text)
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
+    return f"{fence} {shown} {fence}" if len(fence) > 1 else f"`{shown}`"
+
+
+def _figures(record: RunRecord) -> list[str]:
+    """A row for each figure: of either split, its interval, and over several seeds."""
+    seeds = record.metrics.get("seeds")
+    splits = [split for split in ("validation", "test") if split in record.metrics]
+    head = ["metric", *splits, *(["95 % interval (test)"] if record.intervals else [])]
+    head += [f"{split}, {len(seeds['runs'])} seeds" for split in splits] if seeds else []
+    names = sorted({name for split in splits for name in record.metrics[split]})
+    rows = [f"| {' | '.join([name, *_cells(record, splits, name, seeds)])} |" for name in names]
+    said = ["Intervals: bootstrap over the rows of the test file.", ""] if record.intervals else []
+    return [f"| {' | '.join(head)} |", "| --- |" + " --- |" * (len(head) - 1), *rows, "", *said]
+
+
+def _cells(record: RunRecord, splits: Sequence[str], name: str, seeds: Mapping[str, Any] | None) -> Iterator[str]:
+    for split in splits:
+        value = record.metrics[split].get(name)
+        yield "" if value is None else f"{value:.4f}"
+    if record.intervals:
+        yield "{:.4f} to {:.4f}".format(*record.intervals[name]) if name in record.intervals else ""
+    for split in splits if seeds else ():
+        mean, std = ((seeds or {})[kind].get(split, {}).get(name) for kind in ("mean", "std"))
+        yield "" if mean is None else f"{mean:.4f} ± {std:.4f}"
 
 
 def _table(metrics: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -45,7 +45,7 @@ FLAGS = {
         --vocab --task --max-length --epochs --max-steps --batch-size --group-by-length --no-group-by-length
         --gradient-accumulation --learning-rate --schedule
         --warmup-ratio --weight-decay --max-grad-norm --layer-decay --freeze-layers --dropout --label-smoothing
-        --focal-gamma --adversarial-epsilon --ema-decay
+        --crf --no-crf --focal-gamma --adversarial-epsilon --ema-decay
         --class-weights --seed --long --window-pooling --stride --max-answer-length --tune-thresholds
         --no-tune-thresholds --calibrate --no-calibrate
         --positive-label --eval-steps --best-metric --early-stopping-patience --save-steps --keep-snapshots

@@ -225,6 +225,7 @@ def instances(cls: type[Settings]) -> st.SearchStrategy[Settings]:
     fitting: dict[str, st.SearchStrategy[object]] = {
         "gradient_accumulation": st.just(1),
         "fold": st.none(),
+        "crf": st.just(False),
         "focal_gamma": st.just(0.0),
         "adversarial_epsilon": st.just(0.0),
     }

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from small import QUICK, WORDS, json_lines, rows
 
 import bertwright
@@ -263,3 +265,28 @@ def test_what_is_split_off_has_no_label_of_its_own(task: str, tmp_path: Path):
     sets = TrainingSets.read(settings, tmp_path)
     assert len(sets.train) + len(sets.validation) == len(made)
     assert 1 <= len(sets.validation) < len(made) / 10
+
+
+def test_tagging_with_a_crf(inputs: Path, tmp_path: Path):
+    """Learned, kept in the folder, taken over by the next training; the same answers through every door."""
+    train, out = tagging(tmp_path, 0), tmp_path / "out"
+    given = {"train": train, "crf": True, **QUICK, "max_steps": 6}
+    bertwright.finetune(model=str(inputs / "model"), output_dir=out, gradient_accumulation=2, **given)
+    crf = load_file(out / "model.safetensors")["crf.transitions"]
+    assert crf.shape == (7, 7)
+    assert crf.abs().min() > 0  # learned
+    kept = json.loads((out / "run" / "metrics.json").read_text())["validation"]
+    measured = evaluate(model=str(out), test=tagging(tmp_path, 1), output_dir=tmp_path / "m", bootstrap_draws=0)
+    assert measured.metrics.keys() == kept.keys()
+    known = json_lines(tmp_path / "m" / "predictions.test.jsonl")
+    predict(model=str(out), input=str(tmp_path / "tags1.conll"), output=str(tmp_path / "a.jsonl"), quiet=True)
+    answers = json_lines(tmp_path / "a.jsonl")
+    assert [{name: line[name] for name in answers[0]} for line in known] == answers
+    bertwright.finetune(model=str(out), output_dir=tmp_path / "next", **given | {"learning_rate": 1e-30})
+    assert torch.equal(load_file(tmp_path / "next" / "model.safetensors")["crf.transitions"], crf)
+    bertwright.finetune(model=str(out), output_dir=tmp_path / "plain", **given | {"crf": False})
+    assert not [name for name in load_file(tmp_path / "plain" / "model.safetensors") if name.startswith("crf.")]
+    (tmp_path / "tags0.conll").write_text((tmp_path / "tags0.conll").read_text().replace("B-animal", "B-beast"))
+    told = bertwright.finetune(model=str(out), output_dir=tmp_path / "other", **given | {"learning_rate": 1e-30})
+    fresh = load_file(told.folder / "model.safetensors")["crf.transitions"]
+    assert fresh.abs().max() < 1e-20  # of other tags: not taken over

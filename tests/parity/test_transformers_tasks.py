@@ -15,7 +15,7 @@ from torch import Tensor
 import tiny
 from bertwright.model.config import BertConfig
 from bertwright.model.folder import ModelFolder, write_model_folder
-from bertwright.model.heads import Headed
+from bertwright.model.heads import Headed, TokenClassifier
 from bertwright.tasks.choice import Choice, ChoiceExamples
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.kinds import AnyTask
@@ -229,3 +229,17 @@ def test_transformers_reads_our_folders(name: str, tmp_path: Path):
         assert torch.equal(back.state_dict()[key], tensor), key
     assert list(back.config.id2label.values()) == list(peer.task.labels)
     assert back.config.problem_type == config.problem_type
+
+
+def test_transformers_passes_over_a_crf(tmp_path: Path):
+    """It reads the tagger below it, and says which tensors it has no use for."""
+    config = Tagging(TAGS.labels, crf=True).configure(BertConfig(**SIZES))
+    ours = TokenClassifier(config).eval()
+    tiny.shake(ours)
+    write_model_folder(tmp_path, ours, config, TOKENIZER)
+    back, remarks = transformers.BertForTokenClassification.from_pretrained(tmp_path, output_loading_info=True)
+    assert set(remarks.pop("unexpected_keys")) == {"crf.starts", "crf.ends", "crf.transitions"}
+    assert not any(remarks.values()), remarks
+    batch = PEERS["tagging"].examples.batch(np.arange(13))
+    theirs = read_logits(batch, back.eval()(**padded(batch.tokens)).logits)
+    torch.testing.assert_close(ours(batch.tokens, batch.read), theirs, rtol=0, atol=LOGITS)

@@ -18,7 +18,8 @@ from bertwright.model.hub import resolve_model
 from bertwright.tasks.kinds import AnyTask
 from bertwright.text.wordpiece import WordPiece
 
-CLASSIFIER = "classifier."
+HEAD = ("classifier.", "crf.")
+"""What tensors are called that are made for certain labels."""
 
 
 class Made(NamedTuple):
@@ -114,9 +115,9 @@ class StartingPoint:
         """Read the weights; a classifier of other labels, or of another kind of them, is left aside."""
         assert self.folder is not None
         same = self.config.labels == config.labels and self.config.problem_type in (None, config.problem_type)
-        drawn = {name: tensor.clone() for name, tensor in model.state_dict().items() if name.startswith(CLASSIFIER)}
-        found = self.folder.load_into(model, replaceable=(CLASSIFIER,))
-        if not same and any(name.startswith(CLASSIFIER) for name in found.tensors):
+        drawn = {name: tensor.clone() for name, tensor in model.state_dict().items() if name.startswith(HEAD)}
+        found = self.folder.load_into(model, replaceable=HEAD)
+        if not same and any(name.startswith(HEAD) for name in found.tensors):
             model.load_state_dict(drawn, strict=False)
             return "newly initialised: classifier (the model's own has other labels)"
         return found.describe()

@@ -6,9 +6,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bertwright.model.config import BertConfig
+from bertwright.model.crf import Crf
 from bertwright.model.dropout import Dropout
 from bertwright.model.encoder import ACTIVATIONS, Bert
 from bertwright.model.flat import FlatTokens
+
+CRF = "crf"
+"""Under this name the config of a task says that there is one, and the tensors of it are stored."""
 
 
 class Headed(nn.Module):
@@ -37,13 +41,18 @@ class SequenceClassifier(Headed):
 
 
 class TokenClassifier(Headed):
-    """Dropout, linear: logits for each token that is read; transformers' `BertForTokenClassification`."""
+    """Dropout, linear: logits for each token that is read; transformers' `BertForTokenClassification`.
+
+    Attributes:
+        crf: What makes paths of tags of the logits, where the config has one; transformers passes it over.
+    """
 
     architecture = "BertForTokenClassification"
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
         self.bert = Bert(config, pooler=False)
+        self.crf = Crf(len(config.labels)) if config.task.get(CRF) else None
         self.classifier = nn.Linear(config.hidden_size, len(config.labels))
         self.dropout = _before_head(config)
 

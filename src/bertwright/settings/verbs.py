@@ -58,6 +58,8 @@ class TrainingSettings(LearningSettings):
     """Tokens between the beginnings of two windows: 128 (qa) or 3/4 of a window (--long window) when not given."""
     max_answer_length: Positive = 30
     """Tokens of the longest answer (qa)."""
+    crf: bool = False
+    """Learn and find whole paths of tags, by what follows what (a CRF layer; tagging)."""
     focal_gamma: Annotated[float, Field(ge=0.0)] = 0.0
     """Focal loss: how little counts what the model is sure of (classification, multilabel); 0 = as much as the rest."""
     adversarial_epsilon: Annotated[float, Field(ge=0.0)] = 0.0
@@ -71,6 +73,8 @@ class TrainingSettings(LearningSettings):
     def _options_go_together(self) -> Self:
         if self.focal_gamma and self.label_smoothing:
             raise ValueError("focal_gamma and label_smoothing want opposite things of what is sure: give one of them")
+        if self.crf and (self.label_smoothing or self.class_weights != "none"):
+            raise ValueError("crf judges paths of tags: label_smoothing and class_weights are for tags one by one")
         if self.adversarial_epsilon and self.freeze_layers is not None:
             raise ValueError("adversarial_epsilon needs the gradient of the word embeddings, which freeze_layers stops")
         return self

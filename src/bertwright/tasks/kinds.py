@@ -49,6 +49,7 @@ _ONLY_FOR: Mapping[str, tuple[type[AnyTask], ...]] = MappingProxyType(
     {
         "calibrate": (Classification,),
         "class_weights": (Classification, MultiLabel, Tagging),
+        "crf": (Tagging,),
         "focal_gamma": (Classification, MultiLabel),
         "label_smoothing": (Classification, Tagging),
         "long": (Classification, MultiLabel, Regression),

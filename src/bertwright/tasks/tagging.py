@@ -23,8 +23,9 @@ from torch.nn import functional
 from bertwright.batches.batch import flat_tokens
 from bertwright.errors import DataError, ModelFolderError, UsageError
 from bertwright.model.config import BertConfig
+from bertwright.model.crf import Crf
 from bertwright.model.flat import FlatTokens
-from bertwright.model.heads import Headed, TokenClassifier
+from bertwright.model.heads import CRF, Headed, TokenClassifier
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.classification import balanced_weights, softmax
 from bertwright.tasks.entity_metrics import EntityCounts
@@ -101,15 +102,16 @@ class Tagged:
 
 @dataclass(frozen=True, slots=True)
 class TaggedBatch:
-    """Windows, where in them words begin, and the number of each one's tag."""
+    """Windows, where in them words begin, the number of each one's tag, and how many words each window has."""
 
     tokens: FlatTokens
     read: Int[Tensor, " Q"]
     tags: Int[Tensor, " Q"]
+    words: Int[Tensor, " B"]
 
     def to(self, device: torch.device) -> Self:
         """The same batch on a device."""
-        moved = {name: getattr(self, name).to(device) for name in ("tokens", "read", "tags")}
+        moved = {name: getattr(self, name).to(device) for name in ("tokens", "read", "tags", "words")}
         return replace(self, **moved)
 
 
@@ -187,10 +189,11 @@ class TaggedExamples:
         ids[starts] = self.framing[0]
         ids[ranges(starts + 1, lengths)] = self.ids[ranges(begin, lengths)]
         words = self.places(rows)
-        window = np.repeat(np.arange(len(rows)), self._words[1][rows])
+        owned = self._words[1][rows]
+        window = np.repeat(np.arange(len(rows)), owned)
         read = self.first_pieces[words] - begin[window] + starts[window] + 1
         return TaggedBatch(
-            flat_tokens(ids, np.zeros_like(ids), outer), torch.from_numpy(read), torch.from_numpy(self.tags[words])
+            flat_tokens(ids, np.zeros_like(ids), outer), *map(torch.from_numpy, (read, self.tags[words], owned))
         )
 
     def row_of(self, example: int) -> int:
@@ -210,6 +213,8 @@ class Tagging:
         labels: Tags in the order of the logits, `O` first.
         weights: Weight of each tag in the training loss; all 1 when None.
         smoothing: Share of each target that is spread evenly over all tags.
+        crf: Whether tags are learned and found as paths, by a layer that knows what follows what. The words that a
+            window owns are a path of their own, in training as in prediction.
     """
 
     name: ClassVar[str] = "tagging"
@@ -217,9 +222,14 @@ class Tagging:
     metrics = ("f1", "f1_macro", "f1_weighted", "precision", "recall", "accuracy", "loss")
 
     def __init__(
-        self, labels: Sequence[str], *, weights: NDArray[np.float64] | None = None, smoothing: float = 0.0
+        self,
+        labels: Sequence[str],
+        *,
+        weights: NDArray[np.float64] | None = None,
+        smoothing: float = 0.0,
+        crf: bool = False,
     ) -> None:
-        self.labels = tuple(labels)
+        self.labels, self.crf = tuple(labels), crf
         self.weights = None if weights is None else torch.tensor(weights, dtype=torch.float64)
         self.smoothing = smoothing
 
@@ -264,18 +274,19 @@ class Tagging:
         if settings.class_weights == "balanced":
             known = dict(zip(present, balanced_weights(tags, present), strict=True))
             weights = np.array([known.get(label, 1.0) for label in labels])
-        return cls(labels, weights=weights, smoothing=settings.label_smoothing)
+        return cls(labels, weights=weights, smoothing=settings.label_smoothing, crf=settings.crf)
 
     @classmethod
     def of(cls, config: BertConfig) -> Self:
         """See `FinetuneTask`."""
         if OUTSIDE not in config.labels:
             raise ModelFolderError(f"config.json: its labels have no {OUTSIDE!r}: they are no tags of entities")
-        return cls(config.labels)
+        return cls(config.labels, crf=bool(config.task.get(CRF)))
 
     def configure(self, config: BertConfig) -> BertConfig:
         """See `FinetuneTask`."""
-        return replace(config, labels=self.labels, problem_type=None, task={"name": self.name})
+        task = {"name": self.name, **({CRF: True} if self.crf else {})}
+        return replace(config, labels=self.labels, problem_type=None, task=task)
 
     def check(self, rows: Rows[Sentence], source: str) -> None:
         """See `FinetuneTask`."""
@@ -334,8 +345,10 @@ class Tagging:
         )
 
     def losses(self, model: nn.Module, batch: TaggedBatch) -> Mapping[str, Tensor]:
-        """Sum of the weighted, smoothed cross-entropies of the words."""
-        found = self.outputs(model, batch)
+        """Sum of the weighted, smoothed cross-entropies of the words; with a CRF of how improbable the paths are."""
+        found = self._logits(model, batch)
+        if crf := _crf(model):
+            return {"loss": crf.losses(found, batch.tags, batch.words).sum()}
         weights = None if self.weights is None else self.weights.to(found)
         loss = functional.cross_entropy(found, batch.tags, weights, reduction="sum", label_smoothing=self.smoothing)
         return {"loss": loss}
@@ -346,11 +359,24 @@ class Tagging:
             return {"loss": float(len(batch.tags))}
         return {"loss": float(self.weights[batch.tags.cpu()].sum())}
 
-    def outputs(self, model: nn.Module, batch: Batch) -> Float[Tensor, "Q C"]:
-        """Logits of each word, in fp32 at least."""
+    def outputs(self, model: nn.Module, batch: Batch) -> Float[Tensor, "Q outputs"]:
+        """Logits of each word, in fp32 at least; with a CRF log-probabilities over all paths, and the best path."""
         assert isinstance(batch, TaggedBatch)
+        found = self._logits(model, batch)
+        crf = _crf(model)
+        if crf is None:
+            return found
+        best = crf.best(found, batch.words).unsqueeze(1)
+        return torch.cat([crf.marginals(found, batch.words), best.to(found)], 1)
+
+    def _logits(self, model: nn.Module, batch: TaggedBatch) -> Float[Tensor, "Q C"]:
         found: Tensor = model(batch.tokens, batch.read)
         return found.to(torch.promote_types(found.dtype, torch.float32))
+
+    def read(self, outputs: Outputs) -> tuple[Float[np.ndarray, "Q C"], Int[np.ndarray, " Q"]]:
+        """Of what `outputs` gave, how probable each word's tags are (as logits), and the number of the one it gets."""
+        logits = outputs[:, : len(self.labels)]
+        return logits, outputs[:, -1].astype(np.int64) if self.crf else logits.argmax(axis=1)
 
     def tally(self) -> "TaggingTally":
         """An empty tally."""
@@ -373,8 +399,9 @@ class Tagging:
 
     def answers(self, rows: Rows[Sentence], examples: TaggedExamples, outputs: Outputs) -> Iterator[Tagged]:
         """Logits as tags and entities."""
-        tags = self.named(outputs.argmax(axis=1), examples)
-        sure = softmax(outputs).max(axis=1)
+        logits, numbers = self.read(outputs)
+        tags = self.named(numbers, examples)
+        sure = softmax(logits)[np.arange(len(numbers)), numbers]
         for row, own, first in zip(rows, tags, examples.sentences.tolist(), strict=False):
             found = []
             for type_, start, stop in entities(own, INSIDE):
@@ -394,10 +421,10 @@ class TaggingTally(RowTally):
 
     def add(self, outputs: Outputs, examples: TaggedExamples) -> None:
         """Count some sentences."""
-        found = self.task.named(outputs.argmax(axis=1), examples)
-        self.counts.add(self.task.named(examples.tags, examples), found)
+        logits, numbers = self.task.read(outputs)
+        self.counts.add(self.task.named(examples.tags, examples), self.task.named(numbers, examples))
         truth = torch.from_numpy(examples.tags)
-        loss = functional.cross_entropy(torch.from_numpy(outputs), truth, reduction="none", ignore_index=UNLABELLED)
+        loss = functional.cross_entropy(torch.from_numpy(logits), truth, reduction="none", ignore_index=UNLABELLED)
         words = np.diff(examples.sentences)
         sentence = np.repeat(np.arange(len(words)), words)
         self._losses.add(np.bincount(sentence, loss.double().numpy(), minlength=len(words)))
@@ -416,6 +443,11 @@ class TaggingTally(RowTally):
         if len(self.losses) and not self.counts.given:
             return [f"the model finds no entity in {len(self.losses)} sentences: every word has the tag {OUTSIDE}"]
         return []
+
+
+def _crf(model: nn.Module) -> Crf | None:
+    assert isinstance(model, TokenClassifier)
+    return model.crf
 
 
 def sentence_of(row: Row[Any]) -> Sentence:

@@ -278,6 +278,20 @@ def test_fifteen_faults_are_planted() -> None:
 
 
 @pytest.mark.data
+def test_signs_between_chinese_are_no_shredded_words(data_dir: Path, tmp_path: Path) -> None:
+    """What stands between blanks and is not Chinese is `~~~~`, prices and the like: it says nothing of the language."""
+    vocabulary = (data_dir / "vocab" / "bert-base-chinese-vocab.txt").read_text("utf-8").split("\n")[:-1]
+    train = tmp_path / "train.tsv"
+    reviews = (data_dir / "chnsenticorp" / "dev.tsv").read_text("utf-8").split("\n")[:60]
+    train.write_text("\n".join([reviews[0], *(f"{row} ~~~~~~~~ 3000.00RMB" for row in reviews[1:])]), "utf-8")
+    settings = FinetuneSettings.create({**NEEDED, "train": train})
+    rows = Rows(train, list(Classification.table(train, settings, labelled=True).read()))
+    files = LabelledFiles(Classification.learn(rows, settings), {"train": rows})
+    found = all_findings(Reading(files, WordPiece.from_tokens(vocabulary), 512, 512))
+    assert "shredded-words" not in {finding.check for finding in found}
+
+
+@pytest.mark.data
 def test_the_verb_on_real_data(
     data_dir: Path, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -461,7 +475,7 @@ def test_the_same_file_twice_is_an_error(inputs: Path, capsys: pytest.CaptureFix
 
 def test_what_cannot_be_read_is_one_line(inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = tmp_path / "bad.csv"
-    bad.write_text("text,label\ncat,1\ndog,2\nhen\n")
+    bad.write_text("text,label\ncat,1\ndog,2\nhen\n" + "".join(f"{'cat ' * n}dog,{n % 2 + 1}\n" for n in range(10)))
     words = ["doctor", "--model", str(inputs / "model"), "--train", str(bad), "--max-length", "16", "--quiet"]
     assert main(words) == 1
     out, err = capsys.readouterr()
@@ -469,7 +483,17 @@ def test_what_cannot_be_read_is_one_line(inputs: Path, tmp_path: Path, capsys: p
     assert err.startswith("error: ")
     assert f"{bad}:4: " in err
     assert main([*words, "--skip-bad-rows"]) == 0
-    assert "bad.csv: 1 of 3 rows cannot be used" in capsys.readouterr().out
+    assert "bad.csv: 1 of 13 rows cannot be used" in capsys.readouterr().out
+
+
+def test_too_few_rows_for_a_validation_set_are_said_as_by_finetune(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = tmp_path / "few.csv"
+    few.write_text("text,label\ncat,1\ndog,2\n")
+    words = ["doctor", "--model", str(inputs / "model"), "--train", str(few), "--max-length", "16", "--quiet"]
+    assert main(words) == 1
+    assert "2 rows are too few to split off a validation set of 10%" in capsys.readouterr().err
 
 
 def test_hostile_texts_do_not_drive_the_terminal(

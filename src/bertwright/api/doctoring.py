@@ -8,7 +8,7 @@ from typing import Any
 from bertwright.api.common import say, settled, show
 from bertwright.api.run_folder import RunFolder
 from bertwright.api.starting_point import StartingPoint
-from bertwright.api.training_sets import check_files, check_metric, given_files, task_kind
+from bertwright.api.training_sets import check_files, check_metric, given_files, split_off, task_kind
 from bertwright.evaluation.findings_text import estimate_line, lengths_line, report
 from bertwright.files import make_folder, write_json
 from bertwright.settings import DoctorSettings
@@ -80,6 +80,8 @@ def doctor(settings: DoctorSettings | None = None, /, **options: object) -> Diag
     tables = {role: kind.table(path, settings, labelled=True, quarantine=None) for role, path in files.items()}
     rows = {role: Rows(table.path, list(table.read())) for role, table in tables.items()}
     kind.check_training(rows["train"])
+    if settings.validation is None:
+        split_off(kind, rows["train"], settings)
     task = kind.learn(rows["train"], settings)
     check_metric(task, settings.best_metric)
     positions = start.config.max_position_embeddings

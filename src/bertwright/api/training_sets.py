@@ -52,7 +52,7 @@ class TrainingSets:
         if settings.validation is not None:
             validation = _read(kind, settings.validation, "validation", settings, folder)
         else:
-            train, validation = _split_off(kind, train, settings)
+            train, validation = split_off(kind, train, settings)
         if settings.left_out is None:
             task = kind.learn(train, settings)  # weights of classes are of what is learned from
         say(f"train: {task.describe(train)}", quiet=settings.quiet)
@@ -82,8 +82,12 @@ class TrainingSets:
         return encoded
 
 
-def _split_off(kind: type[AnyTask], rows: Rows[Any], settings: FinetuneSettings) -> tuple[Rows[Any], Rows[Any]]:
-    """Training and validation rows, where the user has no file of these."""
+def split_off(kind: type[AnyTask], rows: Rows[Any], settings: FinetuneSettings) -> tuple[Rows[Any], Rows[Any]]:
+    """Training and validation rows, where the user has no file of the latter.
+
+    Raises:
+        DataError: There are too few rows.
+    """
     seed = split_seed(settings)
     divided = split(
         rows,

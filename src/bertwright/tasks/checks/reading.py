@@ -174,8 +174,9 @@ def unknown_tokens(reading: Reading) -> Iterator[Finding]:
             + (": clean the texts of them, if they matter" if fits else ", whose vocabulary is of another language"),
         )
     latin = np.array([not has_chinese(word) for word in words], dtype=bool)
-    shreds = float((pieces * times)[latin].sum() / max(times[latin].sum(), 1))
-    if shreds > _SHREDDED:
+    tokens = pieces * times
+    shreds = float(tokens[latin].sum() / max(times[latin].sum(), 1))
+    if shreds > _SHREDDED and 2 * tokens[latin].sum() > tokens.sum():  # in Chinese what is not is numbers and smileys
         yield Finding(
             "warning",
             "shredded-words",

@@ -250,4 +250,5 @@ def _unknown_format(path: Path, ending: str) -> str:
     if ending == ".txt":
         return f"{place(path)}: a .txt file holds texts without labels; name it .tsv if there is a tab between them"
     read = ".csv, .tsv, .jsonl, .ndjson, .json and .txt (also with .gz) and .parquet are read"
-    return f"{place(path)}: the ending {shown(ending)} says no format that is known; {read}"
+    advice = f"{read}; for tagged words --task tagging"
+    return f"{place(path)}: the ending {shown(ending)} says no format that is known; {advice}"

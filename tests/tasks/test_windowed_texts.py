@@ -12,6 +12,7 @@ from torch import Tensor
 import tiny
 from bertwright.errors import ModelFolderError, UsageError
 from bertwright.settings import FinetuneSettings
+from bertwright.tasks import texts
 from bertwright.tasks.classification import Classification
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.kinds import TASKS, task_of
@@ -43,10 +44,10 @@ def each_alone(task: Classification, model: torch.nn.Module) -> list[Float[Tenso
     found = []
     for length in LENGTHS:
         starts = range(0, max(length - 6, 0) + 3, 3) if length > 6 else [0]
-        texts = [" ".join(WORDS[start : min(start + 6, length)]) for start in starts]
-        encoded = TOKENIZER.encode(texts, max_length=8)
-        examples = LabelledTexts(encoded, np.zeros(len(texts), np.int64), np.arange(len(texts)), Path("x"))
-        found.append(Classification(LABELS).outputs(model, examples.batch(np.arange(len(texts)))))
+        cut = [" ".join(WORDS[start : min(start + 6, length)]) for start in starts]
+        encoded = TOKENIZER.encode(cut, max_length=8)
+        examples = LabelledTexts(encoded, np.zeros(len(cut), np.int64), np.arange(len(cut)), Path("x"))
+        found.append(Classification(LABELS).outputs(model, examples.batch(np.arange(len(cut)))))
     return found
 
 
@@ -86,6 +87,21 @@ def test_what_fits_is_read_as_ever(kind: type[TextTask[object]], pooling: str):
         assert not examples.cut.any()
     for one, other in zip(*found, strict=True):
         assert torch.equal(one.to_dense(), other.to_dense())
+
+
+def test_a_book_is_read_piece_by_piece(monkeypatch: pytest.MonkeyPatch):
+    """Where nothing is learned: no forward pass has more tokens than a bound, and the outputs are the same."""
+    monkeypatch.setattr(texts, "_AT_ONCE", 20)
+    model, task = tiny.classifier(dtype=torch.float64), Classification(LABELS, long=WINDOWS["mean"])
+    batch = task.encode(rows_of(LENGTHS), TOKENIZER, 8).batch(np.arange(5))
+    seen = []
+    model.register_forward_pre_hook(lambda _, given: seen.append(len(given[0].ids)))
+    whole = task.outputs(model, batch)
+    with torch.inference_mode():
+        pieces = task.outputs(model, batch)
+    torch.testing.assert_close(pieces, whole, rtol=0, atol=1e-13)
+    assert seen[0] == sum(seen[1:]) == len(batch.tokens.ids)
+    assert max(seen[1:]) <= 20
 
 
 def test_windowed_texts_know_their_lengths():

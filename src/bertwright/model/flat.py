@@ -3,6 +3,7 @@
 There is no padding here and nothing to mask. Knows nothing of where the tokens came from.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -37,6 +38,25 @@ class FlatTokens:
     def __len__(self) -> int:
         """Number of sequences, B."""
         return len(self.cu_seqlens) - 1
+
+    def parts(self, most: int) -> Iterator[Self]:
+        """The same sequences in their order, in pieces of at most `most` tokens; a longer sequence is one by itself."""
+        ends, lengths = self.cu_seqlens.tolist(), self.cu_seqlens.diff().tolist()
+        first = 0
+        while first < len(self):
+            last = first + 1
+            while last < len(self) and ends[last + 1] - ends[first] <= most:
+                last += 1
+            own = slice(ends[first], ends[last])
+            yield replace(
+                self,
+                ids=self.ids[own],
+                segments=self.segments[own],
+                positions=self.positions[own],
+                cu_seqlens=self.cu_seqlens[first : last + 1] - ends[first],
+                max_seqlen=max(lengths[first:last]),
+            )
+            first = last
 
     def to(self, device: torch.device) -> Self:
         """The same tokens on a device."""

@@ -28,6 +28,7 @@ from bertwright.text.tables.texts import Cells, LabelT, Row, open_table, read_st
 from bertwright.text.wordpiece import Encoded, WordPiece
 
 _SHOWN = 10  # names in an error
+_AT_ONCE = 16_384  # tokens of windows in an evaluation: a text may be a book
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,9 +302,12 @@ class TextTask(ABC, Generic[LabelT]):
 
     def outputs(self, model: nn.Module, batch: Batch) -> Tensor:
         """Logits of each text, in fp32 at least, whatever the precision of the model."""
-        found = logits(model, batch)
-        windows = batch.windows if isinstance(batch, LabelledBatch) else None
-        return found if windows is None else self.long.pooled(found, windows)
+        if not isinstance(batch, LabelledBatch) or batch.windows is None:
+            return logits(model, batch)
+        if torch.is_grad_enabled():  # all windows of a text have one loss
+            return self.long.pooled(logits(model, batch), batch.windows)
+        parts = [replace(batch, tokens=part) for part in batch.tokens.parts(_AT_ONCE)]
+        return self.long.pooled(torch.cat([logits(model, part) for part in parts]), batch.windows)
 
     @property
     def tunes(self) -> bool:

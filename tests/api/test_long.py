@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small import FILLERS, QUICK, WORDS, json_lines, write_bert
+from small import FILLERS, QUICK, WORDS, json_lines, rows, write_bert
 
 import bertwright
 from bertwright.api import doctor, evaluate, predict
@@ -119,6 +119,7 @@ def test_windows_are_for_texts(inputs: Path, tmp_path: Path):
     given = {"model": str(inputs / "model"), "output_dir": tmp_path / "out", **QUICK}
     with pytest.raises(UsageError, match=r"^long is for classification, multilabel and regression, and the task is c"):
         bertwright.finetune(train=tmp_path / "choices.jsonl", long="window", **given)
-    (tmp_path / "pairs.csv").write_text("text,text_pair,label\n" + "a cat,an oak,x\nan oak,a cat,y\n" * 20)
+    pairs = [f"{row['text']},an oak,{row['label']}\n" for row in rows(40)]
+    (tmp_path / "pairs.csv").write_text("".join(["text,text_pair,label\n", *pairs]))
     with pytest.raises(UsageError, match=r"pairs\.csv: long = window is for single texts, and these are pairs: head"):
         bertwright.finetune(train=tmp_path / "pairs.csv", long="window", **given)

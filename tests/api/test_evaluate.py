@@ -86,10 +86,12 @@ def test_two_labels_have_a_positive_one(wanted: str | None, positive: str, finet
         learning_rate=0.003,
     )
     assert_as_scikit_learn(tuned.metrics["test"], tuned.folder / "run" / "predictions.test.jsonl", positive)
-    measured = bertwright.evaluate(
-        model=str(tuned.folder), test=tmp_path / "test.csv", positive_label=wanted, quiet=True, **EXACT
+    measured = bertwright.evaluate(model=str(tuned.folder), test=tmp_path / "test.csv", quiet=True, **EXACT)
+    assert measured.metrics == tuned.metrics["test"], "the folder knows its positive label"
+    other = bertwright.evaluate(
+        model=str(tuned.folder), test=tmp_path / "test.csv", positive_label="animal", quiet=True, **EXACT
     )
-    assert measured.metrics == tuned.metrics["test"]
+    assert (other.metrics == measured.metrics) == (positive == "animal")
 
 
 def test_a_long_file_is_measured_window_by_window(

@@ -1,5 +1,6 @@
 """The task of classification: its loss is torch's, in any pieces; its figures do not depend on the batches."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
 import tiny
+from bertwright.errors import ModelFolderError
 from bertwright.tasks.classification import Classification, balanced_weights, positive_label
 from bertwright.tasks.metrics import classification_metrics, confusion_matrix
 from bertwright.tasks.texts import LabelledBatch, LabelledTexts, label_order
@@ -134,3 +136,14 @@ def test_a_batch_carries_its_labels_and_where_they_stand():
     assert data.where(np.array([5, 2, 12])) == "train.tsv: lines 7, 16, 37"
     moved = batch.to(torch.device("meta"))
     assert moved.labels.device.type == moved.tokens.ids.device.type == "meta"
+
+
+def test_the_positive_label_travels_in_the_config():
+    config = Classification(("no", "yes"), positive="no").configure(tiny.CONFIG)
+    assert config.task == {"name": "classification", "positive_label": "no"}
+    assert Classification.of(config).positive == "no"
+    assert Classification(("no", "yes"), positive="yes").configure(config).task == {}, "that is the usual one"
+    with pytest.raises(
+        ModelFolderError, match=r"^config\.json: the positive label should be one of two labels, not 'x'"
+    ):
+        Classification.of(replace(config, task={"name": "classification", "positive_label": "x"}))

@@ -26,7 +26,6 @@ from bertwright.model.folder import ModelFolder
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import FinetuneSettings
 from bertwright.tasks.finetuning import Rows, TaskTally
-from bertwright.tasks.kinds import judging
 from bertwright.training.device import Compute
 
 FOLDS, RESULT, OUT_OF_FOLD, LABEL_ERRORS = "folds", "cross_validation.json", "out_of_fold.jsonl", "label_errors.jsonl"
@@ -87,7 +86,7 @@ def _measure(settings: FinetuneSettings, count: int, compute: Compute, folder: R
     runs: list[Repetition] = []
     for number in range(1, count + 1):
         part, places = folder.part(FOLDS, number), np.flatnonzero(folds == number)
-        found, measured = _answered(settings, compute, part, rows.take(places))
+        found, measured = _answered(compute, part, rows.take(places))
         for place, answer in zip(places, found, strict=True):
             answers[place] = {"fold": number, **answer}
         trained = figures_of(part, settings.seed)
@@ -103,13 +102,9 @@ def _measure(settings: FinetuneSettings, count: int, compute: Compute, folder: R
         say_suspected(suspects, rows.path, folder.run / LABEL_ERRORS)
 
 
-def _answered(
-    settings: FinetuneSettings, compute: Compute, part: RunFolder, rows: Rows[Any]
-) -> tuple[list[dict[str, Any]], Measured]:
+def _answered(compute: Compute, part: RunFolder, rows: Rows[Any]) -> tuple[list[dict[str, Any]], Measured]:
     """What the model of a fold says to rows that it has not seen, and how well."""
     predictor = Predictor(ModelFolder.open(part.output), compute)
-    if settings.positive_label is not None:
-        predictor.task = judging(predictor.task, settings.positive_label)
     path = part.run / f"predictions.{HELD_OUT}.jsonl"
     measured = measure_rows(predictor, rows.path, rows, predictions=path, draws=0)
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]], measured

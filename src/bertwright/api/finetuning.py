@@ -33,7 +33,7 @@ from bertwright.model.heads import Headed
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import FinetuneSettings
 from bertwright.tasks.finetuning import TaskExamples
-from bertwright.tasks.kinds import AnyTask, judging, lost_part
+from bertwright.tasks.kinds import AnyTask, lost_part
 from bertwright.training.adversarial import Adversary
 from bertwright.training.averaging import Average
 from bertwright.training.course import Epochs
@@ -214,8 +214,6 @@ class _Finetuning:
     def _test(self, output: Path) -> Measured:
         assert self.settings.test is not None
         predictor = Predictor(ModelFolder.open(output), self.compute)
-        if self.settings.positive_label is not None:
-            predictor.task = judging(predictor.task, self.settings.positive_label)
         quarantine = quarantine_file(self.folder.run, "test")
         table = predictor.task.table(self.settings.test, self.settings, labelled=True, quarantine=quarantine)
         columns = extra_columns(self.settings, self.settings.slice_columns, self.settings.test)

@@ -32,7 +32,7 @@ from bertwright.tasks.texts import LabelledBatch, LabelledTexts, TextAnswer, Tex
 from bertwright.text.tables.texts import Cells, Row, one_label
 
 UNLABELLED = -1
-TEMPERATURE = "temperature"
+TEMPERATURE, POSITIVE = "temperature", "positive_label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,10 @@ class Classification(TextTask[str]):
         found = config.task.get(TEMPERATURE)
         if found is not None and not (isinstance(found, float | int) and found > 0):
             raise ModelFolderError(f"config.json: the temperature should be a number above 0, not {found!r}")
-        positive = positive_label(config.labels)
+        wanted = config.task.get(POSITIVE)
+        if wanted is not None and (wanted not in config.labels or len(config.labels) != 2):
+            raise ModelFolderError(f"config.json: the positive label should be one of two labels, not {wanted!r}")
+        positive = positive_label(config.labels, wanted)
         return cls(config.labels, positive=positive, temperature=found, long=LongTexts.of(config.task))
 
     def judging(self, positive: str) -> "Classification":
@@ -143,6 +146,8 @@ class Classification(TextTask[str]):
     def configure(self, config: BertConfig) -> BertConfig:
         """See `FinetuneTask`."""
         chosen = self.long.to_dict() | ({} if self.temperature is None else {TEMPERATURE: self.temperature})
+        if self.positive != positive_label(self.labels):
+            chosen[POSITIVE] = self.positive
         task = {"name": self.name, **chosen} if chosen else {}
         return replace(config, labels=self.labels, problem_type="single_label_classification", task=task)
 

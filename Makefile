@@ -1,6 +1,6 @@
 # make demo: set up, then pre-train and fine-tune a small BERT on text that ships with Python (no download of data).
 # make test: set up with the test extras, then lint, types and the whole suite.
-# make soak: kill a run of either kind 50 times and see it end bit for bit as if nobody had (a short form is in `make test`).
+# make soak: kill a run of each kind many times and see it end bit for bit as if nobody had (a short form is in `make test`).
 
 PYTHON ?= python3
 VENV := .venv
@@ -24,6 +24,7 @@ check: $(VENV)/installed-test
 soak: $(VENV)/installed-test
 	PYTHONPATH=tests $(BIN)/python tests/faults/soak.py --kills 50 --verb finetune
 	PYTHONPATH=tests $(BIN)/python tests/faults/soak.py --kills 50 --verb pretrain
+	PYTHONPATH=tests $(BIN)/python tests/faults/soak.py --kills 10 --verb tune
 
 $(BIN)/python:
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'bertwright needs Python 3.11 or newer: make PYTHON=python3.11')"

@@ -96,7 +96,7 @@ def declared(*extras: str) -> set[str]:
 
 def test_what_is_imported_is_declared() -> None:
     used = {DISTRIBUTIONS.get(package, package) for name in MODULES for package in third_party(name)}
-    assert used - declared("tensorboard", "wandb", "mlflow", "zh") == set()
+    assert used - declared("tensorboard", "wandb", "mlflow", "zh", "tune") == set()
 
 
 def test_what_is_declared_is_imported() -> None:

@@ -63,6 +63,8 @@ FLAGS |= dict.fromkeys(
         --max-steps --vocab --quiet --no-quiet""",
 )
 FLAGS["doctor"] = f"{FLAGS['finetune']} --as-json --no-as-json"  # a command needs another verb alone
+FLAGS["tune"] = f"""{FLAGS["finetune"]} --space --trials --max-hours --prune --no-prune --storage --study-name
+    --worker --no-worker --stale-seconds"""
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -32,6 +32,7 @@ PUBLIC = [
     "SnapshotError",
     "SquadSettings",
     "TrainingError",
+    "TuneSettings",
     "UsageError",
     "VocabSettings",
     "__version__",
@@ -48,6 +49,7 @@ PUBLIC = [
     "pretrain",
     "report",
     "squad",
+    "tune",
     "vocab",
 ]
 HEAVY = {
@@ -55,6 +57,7 @@ HEAVY = {
     "huggingface_hub",
     "jieba",
     "numpy",
+    "optuna",
     "pandas",
     "pyarrow",
     "rich",

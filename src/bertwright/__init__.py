@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         pretrain,
         report,
         squad,
+        tune,
         vocab,
     )
     from bertwright.errors import (
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         PretrainSettings,
         ReportSettings,
         SquadSettings,
+        TuneSettings,
         VocabSettings,
     )
 
@@ -74,6 +76,7 @@ __all__ = [
     "SnapshotError",
     "SquadSettings",
     "TrainingError",
+    "TuneSettings",
     "UsageError",
     "VocabSettings",
     "__version__",
@@ -90,6 +93,7 @@ __all__ = [
     "pretrain",
     "report",
     "squad",
+    "tune",
     "vocab",
 ]
 

@@ -32,6 +32,7 @@ VERBS = {
     "pretrain": Verb("Pre-train a BERT on a shard folder and write a model folder.", "PretrainSettings"),
     "doctor": Verb("Look for what is wrong with labelled files before fine-tuning.", "DoctorSettings"),
     "finetune": Verb("Fine-tune a BERT on a labelled file and write a model folder.", "FinetuneSettings"),
+    "tune": Verb("Search for the best settings of a fine-tuning, and write the model that they make.", "TuneSettings"),
     "glue": Verb("Fine-tune on the tasks of GLUE with several seeds.", "GlueSettings"),
     "clue": Verb("Fine-tune on tasks of CLUE (Chinese) with several seeds.", "ClueSettings"),
     "squad": Verb("Fine-tune on SQuAD 1.1 and 2.0 with several seeds.", "SquadSettings"),
@@ -40,7 +41,8 @@ VERBS = {
     "predict": Verb("Label the texts of a file or of stdin, or fill their [MASK]s.", "PredictSettings"),
     "demo": Verb("Pre-train and fine-tune a small BERT on text that ships with Python.", "DemoSettings"),
 }
-INIT = "Print a commented settings file for a verb."
+INIT = "Print a commented settings file for a verb, or the search space of tune."
+SPACE = "space"
 HELP = frozenset({"-h", "--help"})
 INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 + the number of SIGINT and SIGPIPE, as shells count
 
@@ -98,11 +100,15 @@ def _overview() -> str:
 
 def _init(words: list[str]) -> str:
     if HELP.intersection(words):
-        return f"usage: bertwright init VERB > settings.yaml\n\n{INIT} VERB is one of {', '.join(VERBS)}.\n"
+        return f"usage: bertwright init VERB > settings.yaml\n\n{INIT} VERB is one of {', '.join([*VERBS, SPACE])}.\n"
     match words:
         case [verb] if verb in VERBS:
             return _settings_class(verb).template()
-    raise UsageError(f"init takes one of {', '.join(VERBS)}, as in: bertwright init finetune > settings.yaml")
+        case [word] if word == SPACE:
+            from bertwright.settings.search_space import DEFAULT  # loads pydantic
+
+            return DEFAULT
+    raise UsageError(f"init takes one of {', '.join([*VERBS, SPACE])}, as in: bertwright init finetune > settings.yaml")
 
 
 def _run_verb(verb: str, words: list[str]) -> int:

@@ -1,6 +1,7 @@
 """Kill a run at random instants, start the same command again until it ends, and compare with a run left in peace.
 
     python tests/faults/soak.py --kills 50 --verb pretrain
+    python tests/faults/soak.py --kills 10 --verb tune
 
 `kill -9` strikes while a process starts, reads, trains, saves or publishes, and every run has to end bit for bit like
 the undisturbed one. `soak` takes any command that writes a run folder and logs and saves after every step.
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import small_pretraining
 import small_run
+import small_tuning
 
 PHASES = ("starting", "reading", "training", "saving", "publishing")
 STARTING = 0.2  # share of the kills before a process has touched its folder: most of its life goes into imports
@@ -161,16 +163,19 @@ def _strike(victim: Victim, draw: random.Random, starting: float, working: float
     return victim.killed_after(draw.uniform(0, working))
 
 
+SMALL = {"finetune": small_run, "pretrain": small_pretraining, "tune": small_tuning}
+
+
 def main() -> int:
-    """Soak the small fine-tuning, or the small pre-training."""
+    """Soak the small fine-tuning, pre-training or search."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--verb", choices=("finetune", "pretrain"), default="finetune")
+    parser.add_argument("--verb", choices=tuple(SMALL), default="finetune")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        small = small_run if arguments.verb == "finetune" else small_pretraining
+        small = SMALL[arguments.verb]
         small.write_inputs(folder / "inputs")
         tally = soak(
             lambda output: small.command(folder / "inputs", output, save_steps=1, log_steps=1),

@@ -13,6 +13,7 @@ from bertwright.api.preparing import prepare
 from bertwright.api.pretraining import pretrain
 from bertwright.api.reporting import report
 from bertwright.api.suites import clue, glue, squad
+from bertwright.api.tuning import tune
 from bertwright.api.vocabulary import vocab
 from bertwright.serving.loading import load
 
@@ -30,5 +31,6 @@ __all__ = [
     "pretrain",
     "report",
     "squad",
+    "tune",
     "vocab",
 ]

@@ -1,5 +1,7 @@
 """`finetune`: a labelled file and a BERT in; a tested model folder, and `run/` with how it came about, out."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,7 @@ from bertwright.training.course import Epochs
 from bertwright.training.device import Compute, keep_freed_memory
 from bertwright.training.loop import Training
 from bertwright.training.optimizer import Optimizer, freeze
-from bertwright.training.run import Rhythm, Run
+from bertwright.training.run import Rhythm, Run, Watcher
 from bertwright.training.schedule import Schedule
 from bertwright.training.snapshot import Snapshots
 from bertwright.training.trackers import open_trackers
@@ -61,9 +63,24 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: object) -> 
     Raises:
         BertwrightError: The settings, a file or the training went wrong; see `bertwright.errors`.
     """
-    settings = settled(FinetuneSettings, settings, options)
+    return train_once(settled(FinetuneSettings, settings, options))
+
+
+def train_once(settings: FinetuneSettings, *watchers: Watcher) -> Trained:
+    """`finetune`, watched; what a watcher raises ends it, and it can be gone on with."""
+    with claimed(settings) as (compute, folder):
+        settings = settings.model_copy(update={"precision": compute.precision})
+        return _result(settings, compute, folder, watchers)
+
+
+@contextmanager
+def claimed(settings: FinetuneSettings) -> Iterator[tuple[Compute, RunFolder]]:
+    """The device, and the output folder held for this process; what the settings cannot mean is said before.
+
+    Raises:
+        UsageError: A file is missing, or the folder is in use or holds something else.
+    """
     compute = Compute.create(settings.device, settings.precision)
-    settings = settings.model_copy(update={"precision": compute.precision})
     folder = RunFolder(settings.output_dir)
     if Path(settings.model).is_dir() and Path(settings.model).resolve() == folder.output.resolve():
         raise UsageError(f"--output-dir {folder.output} is the folder of --model: choose another one")
@@ -71,10 +88,10 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: object) -> 
     folder.prepare(overwrite=settings.overwrite)
     keep_freed_memory()
     with lock_folder(folder.run):
-        return _result(settings, compute, folder)
+        yield compute, folder
 
 
-def _result(settings: FinetuneSettings, compute: Compute, folder: RunFolder) -> Trained:
+def _result(settings: FinetuneSettings, compute: Compute, folder: RunFolder, watchers: Sequence[Watcher]) -> Trained:
     """Go on, start, or tell that all is done."""
     if settings.overwrite:
         folder.clear()
@@ -90,14 +107,16 @@ def _result(settings: FinetuneSettings, compute: Compute, folder: RunFolder) -> 
             return stopped
     if settings.seeds > 1:
         return train_seeds(settings, compute, folder, finetune)
-    return _Finetuning(settings, compute, folder).result(start)
+    return _Finetuning(settings, compute, folder, watchers).result(start)
 
 
 class _Finetuning:
     """One training, from the files to the folder."""
 
-    def __init__(self, settings: FinetuneSettings, compute: Compute, folder: RunFolder) -> None:
-        self.settings, self.compute, self.folder = settings, compute, folder
+    def __init__(
+        self, settings: FinetuneSettings, compute: Compute, folder: RunFolder, watchers: Sequence[Watcher]
+    ) -> None:
+        self.settings, self.compute, self.folder, self.watchers = settings, compute, folder, watchers
         self.say = partial(say, quiet=settings.quiet)
 
     def result(self, start: StartingPoint) -> Trained:
@@ -113,7 +132,7 @@ class _Finetuning:
         self.say(f"training {total} steps of {texts} texts on {self.compute.describe()}")
         if self.settings.explain:
             explain_finetuning(run, sets.task, made.config, sets.train, start.tokenizer)
-        signal = follow(run, metric=run.rhythm.metric, quiet=self.settings.quiet)
+        signal = follow(run, *self.watchers, metric=run.rhythm.metric, quiet=self.settings.quiet)
         if signal is not None:
             return Trained(self.folder.output, {}, run.standing.best_step, signal.name, exit_code=128 + signal)
         run.load_best()

@@ -18,7 +18,8 @@ from bertwright.settings import Settings
 from bertwright.training.run import BEST
 
 _LOCK, _SETTINGS, _ORIGIN, _FINISHED = "lock", "settings.yaml", "data.json", "finished.json"
-_PARTS = ("seeds", "folds")
+_PARTS = ("seeds", "folds", "trials")
+TRIAL = "trial.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,18 @@ class RunFolder:
     @property
     def begun(self) -> bool:
         """Whether there is anything to go on with."""
-        own = self.finished or any(self.snapshots.glob("step-*"))
-        return own or any(part.begun for part in self._parts())
+        own = self.finished or self.newest_step or (self.run / TRIAL).exists()
+        return bool(own) or any(part.begun for part in self._parts())
+
+    @property
+    def newest_step(self) -> int:
+        """The step of the newest snapshot; 0 where there is none."""
+        return max((int(path.name[5:]) for path in self.snapshots.glob("step-*")), default=0)
+
+    def made(self, name: str) -> Path:
+        """A file of the run, whose folder is there."""
+        make_folder(self.run)
+        return self.run / name
 
     def part(self, kind: str, name: object) -> "RunFolder":
         """The output folder of one of several trainings; `kind` is what they differ in."""
@@ -135,15 +146,20 @@ class RunFolder:
 
     def remove_spent(self) -> None:
         """Remove what a finished run no longer needs."""
-        _remove(self.snapshots)
-        _remove(self.run / BEST)
+        self._remove_state()
         for part in self._parts():
             part.remove_model()
 
     def remove_model(self) -> None:
-        """Remove all but the run: what a model was like stays, and the model goes."""
+        """Remove all but the run: what a model was like stays, and the model goes, and what it was trained from."""
+        self._remove_state()
         for path in _entries(self.output) - {self.run}:
             _remove(path)
+
+    def _remove_state(self) -> None:
+        remove_leftovers(self.run)
+        _remove(self.snapshots)
+        _remove(self.run / BEST)
 
     def adopt(self, part: "RunFolder") -> None:
         """Take over the model of a finished part, and the files of its run that this one does not have itself.

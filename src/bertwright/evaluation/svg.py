@@ -63,6 +63,7 @@ class Chart:
         diagonal: The name of the line on which y is x; none without.
         x_ends, y_ends: What the axes reach at least; else just what is drawn.
         size: Width and height in pixels.
+        x_names: Names of places on the x axis, instead of round numbers.
     """
 
     title: str
@@ -76,6 +77,7 @@ class Chart:
     x_ends: tuple[float, ...] = ()
     y_ends: tuple[float, ...] = ()
     size: tuple[int, int] = (WIDTH, HEIGHT)
+    x_names: Mapping[float, str] = field(default_factory=dict)
 
 
 def document(charts: Sequence[Chart]) -> str:
@@ -120,7 +122,7 @@ def _body(chart: Chart) -> Html:
     return together(
         tag("title", chart.title),
         tag("rect", class_="paper", width=width, height=height),
-        _grid(x, y),
+        _grid(x, y, chart.x_names),
         [_bar(bar, x, y) for bar in chart.bars],
         [tag("circle", class_="dot", cx=x.at(across), cy=y.at(up), r=3) for across, up in chart.dots],
         [_curve(curve, x, y) for curve in chart.curves],
@@ -154,13 +156,13 @@ def _widened(low: float, high: float) -> tuple[float, float]:
     return (low, high) if high > low else (low, low + (abs(low) or 1.0))
 
 
-def _grid(x: _Axis, y: _Axis) -> Iterable[Html]:
+def _grid(x: _Axis, y: _Axis, names: Mapping[float, str]) -> Iterable[Html]:
     for value in y.ticks(_TICK_HEIGHT):
         yield _line("grid", x.start, y.at(value), x.end, y.at(value))
         yield _text(LEFT - 8, y.at(value) + 4, _number(value), "end")
-    for value in x.ticks(_TICK_WIDTH):
+    for value, name in (names or {value: _number(value) for value in x.ticks(_TICK_WIDTH)}).items():
         yield _line("grid", x.at(value), y.end, x.at(value), y.start)
-        yield _text(x.at(value), y.start + 18, _number(value), "middle")
+        yield _text(x.at(value), y.start + 18, name, "middle")
 
 
 def _legend(chart: Chart) -> Iterable[Html]:

@@ -7,6 +7,7 @@ from bertwright.settings.inspecting import InspectSettings
 from bertwright.settings.pretraining import PretrainSettings
 from bertwright.settings.shared import DeviceSettings, Precision, TableSettings
 from bertwright.settings.suites import ClueSettings, GlueSettings, SquadSettings, SuiteSettings
+from bertwright.settings.tuning import TuneSettings
 from bertwright.settings.verbs import (
     ApplySettings,
     DemoSettings,
@@ -44,5 +45,6 @@ __all__ = [
     "TableSettings",
     "TaskName",
     "TrainingSettings",
+    "TuneSettings",
     "VocabSettings",
 ]

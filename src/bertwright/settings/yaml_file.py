@@ -28,13 +28,20 @@ def read_yaml(path: Path) -> list[Entry]:
         UsageError: The file cannot be read, or holds something other than `name: value` lines.
     """
     try:
-        return _entries(yaml.SafeLoader(path.read_text(encoding="utf-8")), path)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UsageError(f"{path}: no such settings file") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not a settings file: should be YAML in UTF-8") from None
+    return parse_yaml(text, path)
+
+
+def parse_yaml(text: str, path: Path) -> list[Entry]:
+    """The same of a text; `path` is its name in errors."""
+    try:
+        return _entries(yaml.SafeLoader(text), path)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)

@@ -1,0 +1,308 @@
+"""`tune`: a search for the best settings of a fine-tuning, and the model that they make.
+
+Each trial is an ordinary fine-tuning in `OUT/run/trials/NUMBER`, without the test file, which nothing opens before the
+search is over. How a trial ended is written into its `trial.json` first and told to the study then, so that whatever
+is killed when, it is trained on from its snapshot, and counts once. The best settings are then trained as by
+`finetune --seeds`.
+"""
+
+import json
+import secrets
+import shlex
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bertwright.api.common import say, settled, warning_once
+from bertwright.api.finetuning import claimed, finetune, train_once
+from bertwright.api.repeating import train_seeds
+from bertwright.api.run_folder import TRIAL, RunFolder, file_origin
+from bertwright.api.starting_point import StartingPoint
+from bertwright.api.training_run import Trained, finished_before
+from bertwright.api.training_sets import check_metric, given_files, split_seed, train_rows
+from bertwright.errors import TrainingError
+from bertwright.files import read_json, write_file, write_json
+from bertwright.settings import FinetuneSettings, TuneSettings
+from bertwright.settings.command import flags
+from bertwright.settings.search_space import Space, read_space
+from bertwright.tasks.metrics import LOWER_IS_BETTER
+from bertwright.training.device import Compute
+from bertwright.training.loop import Step
+from bertwright.training.run import Watcher
+from bertwright.tuning.charts import history, importance, slices
+from bertwright.tuning.journal import JOURNAL
+from bertwright.tuning.record import study_record
+from bertwright.tuning.study import AnotherSearchError, Claim, SharedStudy, TakenOver, open_study
+
+TRIALS, STUDY, WORKER = "trials", "study.json", "worker.json"
+MOST_ATTEMPTS = 5  # of a trial that never gets any further: what kills it is itself, such as the kernel for its memory
+PLACES = 10  # parts of an epoch within which trials are compared
+
+
+def tune(settings: TuneSettings | None = None, /, **options: object) -> Trained:
+    """Search for the best settings, then train these with several seeds and keep the best model by validation.
+
+    Running it again with the same settings goes on where it was killed or stopped.
+
+    Args:
+        settings: A settings object, instead of or before keyword arguments.
+        **options: The fields of `TuneSettings`; `model`, `train` and `output_dir` are required.
+
+    Raises:
+        BertwrightError: The settings, a file, the storage or a training went wrong; see `bertwright.errors`.
+    """
+    settings = settled(TuneSettings, settings, options)
+    space = read_space(settings.space)
+    with claimed(settings) as (compute, folder):
+        settings = settings.model_copy(update={"precision": compute.precision})
+        if settings.overwrite:
+            folder.clear()
+        model = StartingPoint.find(settings.model, settings.vocab).origin()
+        # Not the test file, not even for its hash: what was not opened cannot have helped to choose.
+        files = given_files(settings.model_copy(update={"test": None}))
+        origins = {"model": model, **{role: file_origin(path) for role, path in files.items()}}
+        anew = not folder.begun
+        folder.begin(settings, origins)
+        if folder.finished:
+            return finished_before(folder, settings.seed)
+        folder.remove_leftovers()
+        try:
+            search = _Search.prepare(settings, space, compute, folder, origins)
+        except AnotherSearchError:
+            if settings.storage is not None or not anew:
+                raise
+            (folder.run / JOURNAL).unlink()  # of a search that lost nothing, before something was corrected
+            search = _Search.prepare(settings, space, compute, folder, origins)
+        with closing(search.study):
+            return search.result()
+
+
+class _Pruned(Exception):  # noqa: N818 (it is no error)
+    """The study gives the trial up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """How a trial ended."""
+
+    state: str
+    value: float | None
+    error: str | None
+    seconds: float
+
+
+class _Reporter(Watcher):
+    """Tells the study how a trial goes, and gives it up when it says so."""
+
+    def __init__(self, study: SharedStudy, claim: Claim, metric: str, *, prune: bool) -> None:
+        self.study, self.claim, self.metric, self.prune = study, claim, metric, prune
+
+    def evaluated(self, step: Step, metrics: Mapping[str, float], *, best: bool) -> None:
+        """See `Watcher`. Places are parts of epochs: a step is more or less with another size of batches."""
+        del best
+        behind = self.study.report(self.claim, int(step.epoch * PLACES + 1e-6), metrics[self.metric])
+        if behind and self.prune and not step.last:
+            raise _Pruned
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """One call of `tune`."""
+
+    settings: TuneSettings
+    space: Space
+    compute: Compute
+    folder: RunFolder
+    metric: str
+    study: SharedStudy
+
+    @classmethod
+    def prepare(
+        cls, settings: TuneSettings, space: Space, compute: Compute, folder: RunFolder, origins: Mapping[str, Any]
+    ) -> "_Search":
+        """Read the training file for the metric, and open the study."""
+        task, _ = train_rows(settings.model_copy(update={"quiet": True}), folder.run)
+        metric = check_metric(task, settings.best_metric)
+        origin = _identity(settings, space, origins)
+        study = open_study(
+            folder.run / JOURNAL,
+            settings.storage,
+            settings.study_name or f"bertwright-{origin['all']}",
+            higher=metric not in LOWER_IS_BETTER,
+            origin=origin,
+            worker=_worker(folder),
+            seed=settings.seed,
+            stale_seconds=settings.stale_seconds,
+        )
+        return cls(settings, space, compute, folder, metric, study)
+
+    def result(self) -> Trained:
+        """Do trials until all are done or time is up, then train the best settings."""
+        with warning_once():
+            stopped = self._search()
+        if stopped is not None:
+            return replace(stopped, folder=self.folder.output)
+        record = study_record(self.study, self.space, self.metric, partial(_command, self.settings))
+        self._write(record)
+        if record["best"] is None:
+            failed = [trial["error"] for trial in record["trials"] if trial["error"]]
+            raise TrainingError(f"no trial came to its end: {failed[0] if failed else 'there was no time for any'}")
+        best = next(trial for trial in record["trials"] if trial["number"] == record["best"])
+        say(f"best: {self.metric} {best['value']:.4f} of trial {best['number']}: {best['command']}")
+        if self.settings.worker:
+            return Trained(self.folder.output, {}, 0, metric=self.metric)
+        return train_seeds(_with(self.settings, best["parameters"]), self.compute, self.folder, finetune)
+
+    def _search(self) -> Trained | None:
+        """Trial after trial; returns what was stopped, if one was."""
+        told = False
+        claim = self.study.interrupted()
+        while self._has_time():
+            claim = claim or self.study.claim(self.settings.trials)
+            if claim is not None:
+                stopped = self._do(claim)
+                if stopped is not None:
+                    return stopped
+            elif open_slots := self.study.open_slots(self.settings.trials):
+                if not told:
+                    say(f"{open_slots} trials are with other workers: waiting for them", quiet=self.settings.quiet)
+                told = True
+                self.study.wait()
+            else:
+                return None
+            claim = None
+        say(f"{self.settings.max_hours} hours are over: {len(self.study.settled())} trials are done")
+        return None
+
+    def _has_time(self) -> bool:
+        most = self.settings.max_hours
+        return most is None or self.study.hours() < most
+
+    def _do(self, claim: Claim) -> Trained | None:
+        """One trial, from its parameters to its end; returns it if it was stopped before."""
+        part = self.folder.part(TRIALS, claim.number)
+        try:
+            with self.study.alive(claim):
+                parameters = self.study.suggest(claim, self.space)
+                settings = _of_trial(self.settings, parameters, part)
+                self._say(claim, _shown(parameters))
+                outcome = self._outcome(claim, settings, part)
+                if isinstance(outcome, Trained):
+                    return outcome
+                self.study.settle(claim, outcome.state, outcome.value, outcome.error, outcome.seconds)
+        except TakenOver:
+            say(f"trial {claim.slot + 1}: this worker was silent for too long, and another one does it")
+        else:
+            self._say_end(claim, outcome)
+        part.remove_model()
+        return None
+
+    def _outcome(self, claim: Claim, settings: FinetuneSettings, part: RunFolder) -> _Outcome | Trained:
+        """Train, unless that is done; what came of it is in the folder before the study hears of it."""
+        record = part.run / TRIAL
+        if record.exists():
+            written = read_json(record)
+            assert isinstance(written, dict)
+            return _Outcome(**written)
+        began = time.monotonic()
+        if self.study.attempts(claim, part.newest_step) > MOST_ATTEMPTS:
+            state, value = "failed", None
+            error: str | None = f"the process died {MOST_ATTEMPTS} times at the same place: too little memory?"
+        else:
+            try:
+                trained = train_once(settings, _Reporter(self.study, claim, self.metric, prune=self.settings.prune))
+            except _Pruned:
+                state, value, error = "pruned", None, None
+            except (TrainingError, RuntimeError, MemoryError) as problem:
+                state, value, error = "failed", None, next(iter(str(problem).splitlines()), type(problem).__name__)
+            else:
+                if trained.stopped_by is not None:
+                    return trained
+                state, value, error = "complete", trained.metrics["validation"][self.metric], None
+        outcome = _Outcome(state, value, error, round(time.monotonic() - began, 3))
+        values = {"state": state, "value": value, "error": error, "seconds": outcome.seconds}
+        write_json(part.made(TRIAL), values)
+        return outcome
+
+    def _say(self, claim: Claim, text: str) -> None:
+        say(f"trial {claim.slot + 1} of {self.settings.trials}: {text}", quiet=self.settings.quiet)
+
+    def _say_end(self, claim: Claim, outcome: _Outcome) -> None:
+        found = outcome.error if outcome.value is None else f"{self.metric} {outcome.value:.4f}"
+        best = self.study.best()
+        mark = "  (best so far)" if best is not None and best.number == claim.number else ""
+        ended = outcome.state if found is None else f"{outcome.state}: {found}"
+        self._say(claim, f"{ended}{mark}")
+
+    def _write(self, record: Mapping[str, Any]) -> None:
+        """The study as JSON and as pictures."""
+        run = self.folder.run
+        write_json(run / STUDY, record)
+        if record["best"] is not None:
+            write_file(run / "study_history.svg", history(record))
+            write_file(run / "study_importance.svg", importance(record))
+            write_file(run / "study_slices.svg", slices(record))
+
+
+def _identity(settings: TuneSettings, space: Space, origins: Mapping[str, Any]) -> dict[str, Any]:
+    """What all workers of a study agree on: settings, space, and the content of files wherever they lie."""
+    paths = {"model", "train", "validation", "test", "vocab", "space", "storage", "study_name"}
+    paths |= settings.free_on_resume()
+    named = {name: value for name, value in settings.model_dump(mode="json").items() if name not in paths}
+    named["precision"] = None  # a machine with a GPU may help one without
+    named |= {f"content of {role}": origin["sha256"] for role, origin in origins.items()}
+    named["space"] = {name: choice.to_dict() for name, choice in space.items()}
+    text = json.dumps(named, sort_keys=True)
+    return {**json.loads(text), "all": _digest(text)}
+
+
+def _digest(text: str) -> str:
+    from hashlib import sha256
+
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+def _worker(folder: RunFolder) -> str:
+    """A name of this folder's worker, which stays the same when it is started again."""
+    path = folder.run / WORKER
+    if not path.exists():
+        write_json(path, {"worker": secrets.token_hex(8)})
+    found = read_json(path)
+    assert isinstance(found, dict)
+    return str(found["worker"])
+
+
+def _with(settings: TuneSettings, parameters: Mapping[str, Any], **changed: Any) -> FinetuneSettings:
+    """The fine-tuning that has these parameters."""
+    same = {name: getattr(settings, name) for name in FinetuneSettings.model_fields}
+    return FinetuneSettings.create({**same, **parameters, **changed})
+
+
+def _of_trial(settings: TuneSettings, parameters: Mapping[str, Any], part: RunFolder) -> FinetuneSettings:
+    return _with(
+        settings,
+        parameters,
+        output_dir=part.output,
+        split_seed=split_seed(settings),
+        test=None,
+        seeds=1,
+        overwrite=False,
+        explain=False,
+        keep_snapshots=1,
+    )
+
+
+def _command(settings: TuneSettings, parameters: Mapping[str, Any], number: int) -> str:
+    """The trial by hand, in a folder of its own."""
+    trial = _of_trial(settings, parameters, RunFolder(Path(f"trial-{number}")))
+    values = trial.model_dump(mode="json") | {"keep_snapshots": None, "quiet": None}
+    return shlex.join(["bertwright", "finetune", *flags(FinetuneSettings, values)])
+
+
+def _shown(parameters: Mapping[str, Any]) -> str:
+    values = {name: f"{value:.3g}" if isinstance(value, float) else value for name, value in parameters.items()}
+    return "  ".join(f"{name} {value}" for name, value in values.items())

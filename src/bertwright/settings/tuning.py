@@ -1,0 +1,45 @@
+"""The settings of a search for the best settings. Knows nothing of what they are used for."""
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from bertwright.settings.base import Free
+from bertwright.settings.shared import Positive
+from bertwright.settings.verbs import FinetuneSettings
+
+
+class TuneSettings(FinetuneSettings):
+    """Search for the best settings of a fine-tuning, and write the model that they make."""
+
+    verb: ClassVar[str] = "tune"
+
+    space: Path | None = None
+    """YAML file of what to search; bertwright init space prints the usual one, which is searched when not given."""
+    trials: Positive = 20
+    """How many settings to try, in the whole study."""
+    max_hours: Annotated[float | None, Field(gt=0.0), Free] = None
+    """Begin no trial after so many hours of work, interruptions not counted; the best so far becomes the model."""
+    prune: bool = True
+    """Give up a trial whose validation figure is below the median of those before it at the same epoch."""
+    storage: str | None = None
+    """Database that several machines share, as postgresql+psycopg://user@host/name; a file in run/ when not given."""
+    study_name: str | None = None
+    """Name of the study in --storage; made of settings and data when not given, so that the same command joins."""
+    worker: Annotated[bool, Free] = False
+    """Only work on the trials of --storage; the model is made by the commands without it."""
+    stale_seconds: Annotated[Positive, Free] = 120
+    """A worker of --storage that was silent for so long is dead: another one does its trial again."""
+    seeds: Positive = 3
+    """Train the best settings with so many seeds, --seed the first; keep the best model by validation."""
+
+    @model_validator(mode="after")
+    def _fits_a_search(self) -> Self:
+        for name in ("folds", "fold"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name} is for finetune: a trial is measured on the validation set")
+        for name in ("study_name", "worker"):
+            if getattr(self, name) and self.storage is None:
+                raise ValueError(f"{name} needs storage: a study in a file has one worker, and no other name")
+        return self

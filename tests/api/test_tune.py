@@ -1,0 +1,254 @@
+"""`tune` from end to end: trials that `finetune` would do by hand, a test file that stays shut, a model at the end."""
+
+import json
+import shlex
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import jaxtyping
+import pytest
+from small import QUICK, json_lines, rows, write_csv
+
+import bertwright
+from bertwright.api import tuning
+from bertwright.api.training_run import Trained
+from bertwright.cli import main
+from bertwright.errors import TrainingError, UsageError
+
+TRIALS = 7
+SPACE = "learning_rate: [1.0e-6, 0.01]\nbatch_size: [8, 16]\n"
+Given = dict[str, Any]
+
+watched: dict[Path, list[int]] = {}
+"""How many trials were done whenever one of these files was opened."""
+
+
+def _watch(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "open" and watched and isinstance(arguments[0], str | bytes | Path):
+        path = Path(arguments[0] if not isinstance(arguments[0], bytes) else arguments[0].decode())
+        if path in watched:
+            done = list(path.parent.glob("out/run/trials/*/run/trial.json"))
+            watched[path].append(len(done))
+
+
+sys.addaudithook(_watch)  # stays as long as the process: silent where nothing is watched
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_checks_of_shapes() -> Iterator[None]:
+    """They take longer than the trainings, of which there are many."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="module")
+def given(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Given:
+    folder = tmp_path_factory.mktemp("tune")
+    (folder / "space.yaml").write_text(SPACE)
+    quick = {name: value for name, value in QUICK.items() if name not in ("max_steps", "learning_rate", "batch_size")}
+    return {
+        **quick,
+        "model": str(inputs / "model"),
+        "train": write_csv(folder / "train.csv", rows(48)),
+        "validation": write_csv(folder / "dev.csv", rows(24, seed=1)),
+        "test": write_csv(folder / "test.csv", rows(12, seed=2)),
+        "output_dir": folder / "out",
+        "best_metric": "loss",
+        "epochs": 3,
+        "space": folder / "space.yaml",
+        "trials": TRIALS,
+        "seeds": 2,
+        "quiet": True,
+    }
+
+
+@pytest.fixture(scope="module")
+def opened(given: Given) -> list[int]:
+    """How many trials were done whenever the test file was opened during the search below."""
+    return watched.setdefault(given["test"], [])
+
+
+@pytest.fixture(scope="module")
+def searched(given: Given, opened: list[int]) -> Trained:
+    found = bertwright.tune(**given)
+    watched.clear()
+    return found
+
+
+@pytest.fixture(scope="module")
+def study(searched: Trained) -> Given:
+    found: Given = json.loads((searched.folder / "run" / "study.json").read_text())
+    return found
+
+
+def test_the_test_file_is_not_opened_before_the_search_is_over(searched: Trained, opened: list[int]) -> None:
+    assert "test" in searched.metrics
+    assert set(opened) == {TRIALS}
+
+
+def test_as_many_trials_as_asked_the_bad_ones_given_up(study: Given, searched: Trained) -> None:
+    assert [trial["number"] for trial in study["trials"]] == list(range(TRIALS))
+    assert (study["metric"], study["direction"], study["lost"]) == ("loss", "minimize", 0)
+    complete = [trial for trial in study["trials"] if trial["state"] == "complete"]
+    pruned = [trial for trial in study["trials"] if trial["state"] == "pruned"]
+    assert len(complete) + len(pruned) == TRIALS
+    assert pruned, "of so many trials some are below the median"
+    assert min(trial["number"] for trial in pruned) >= 5
+    assert all(len(trial["intermediate"]) < 3 and trial["value"] is None for trial in pruned)
+    assert all(len(trial["intermediate"]) == 3 for trial in complete)
+    best = min(complete, key=lambda trial: trial["value"])
+    assert study["best"] == best["number"]
+    assert best["parameters"]["learning_rate"] == 0.01
+
+
+def test_a_trial_is_what_its_command_does(study: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    trial = study["trials"][study["best"]]
+    words = shlex.split(trial["command"])
+    assert words[0] == "bertwright"
+    assert main(words[1:]) == 0
+    measured = json.loads((tmp_path / f"trial-{trial['number']}" / "run" / "metrics.json").read_text())
+    assert measured["validation"]["loss"] == trial["value"]
+    assert "test" not in measured
+
+
+def test_the_best_settings_make_a_normal_model(searched: Trained, study: Given, given: Given) -> None:
+    folder = searched.folder
+    assert bertwright.load(folder).predict(["the cat"])[0].label in ("animal", "plant", "tool")
+    assert searched.seeds is not None
+    assert [run.number for run in searched.seeds.runs] == [0, 1]
+    best = study["trials"][study["best"]]
+    for seed in (0, 1):
+        made = folder / "run" / "seeds" / str(seed) / "run" / "settings.yaml"
+        settings = bertwright.FinetuneSettings.from_file(made, {})
+        assert {name: getattr(settings, name) for name in best["parameters"]} == best["parameters"]
+        assert (settings.test, settings.split_seed) == (given["test"], 0)
+    # The same seed, the same settings, the same rows: the first of them is the best trial once more.
+    assert searched.seeds.runs[0].metrics["validation"]["loss"] == best["value"]
+    assert list(folder.rglob("*.safetensors")) == [folder / "model.safetensors"]
+    assert not list(folder.rglob("snapshots"))
+
+
+def test_pictures_of_the_study(searched: Trained, study: Given) -> None:
+    for name in ("history", "importance", "slices"):
+        drawn = (searched.folder / "run" / f"study_{name}.svg").read_text()
+        ET.fromstring(drawn)  # well formed
+        assert "http" not in drawn.replace("http://www.w3.org/2000/svg", "")
+    assert "learning_rate and loss" in drawn
+    assert study["importances"].keys() <= {"learning_rate", "batch_size"}
+
+
+def test_a_finished_one_is_not_repeated(searched: Trained, given: Given, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bertwright.tune(**given) == searched
+    assert "is finished already: nothing to do" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="holds a run with other settings: trials was 7, now 9;"):
+        bertwright.tune(**given | {"trials": 9})
+
+
+def test_trials_that_fail_do_not_end_the_search(
+    given: Given, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One diverges, for one the memory is too small."""
+    ends = iter(
+        [None, TrainingError("the loss of step 3 is nan"), RuntimeError("out of memory\nTried to allocate"), None]
+    )
+    train = tuning.train_once
+
+    def trained(*arguments: Any) -> Trained:
+        if (error := next(ends)) is not None:
+            raise error
+        return train(*arguments)
+
+    changed = {"output_dir": tmp_path / "out", "trials": 4, "seeds": 1, "test": None, "epochs": 1, "quiet": False}
+    with patch.object(tuning, "train_once", trained):
+        found = bertwright.tune(**given | changed)
+    study = json.loads((found.folder / "run" / "study.json").read_text())
+    assert [(trial["state"], trial["error"]) for trial in study["trials"]] == [
+        ("complete", None),
+        ("failed", "the loss of step 3 is nan"),
+        ("failed", "out of memory"),
+        ("complete", None),
+    ]
+    said = capsys.readouterr().err
+    assert "trial 2 of 4: failed: the loss of step 3 is nan\n" in said
+    assert (
+        f"best: loss {study['trials'][study['best']]['value']:.4f} of trial {study['best']}: bertwright finetune "
+        in said
+    )
+
+
+def test_where_all_fail_the_first_reason_is_said(given: Given, tmp_path: Path) -> None:
+    changed = {"output_dir": tmp_path / "out", "trials": 2}
+    with (
+        patch.object(tuning, "train_once", side_effect=TrainingError("the loss of step 3 is nan")),
+        pytest.raises(TrainingError, match=r"^no trial came to its end: the loss of step 3 is nan$"),
+    ):
+        bertwright.tune(**given | changed)
+
+
+def test_what_is_wrong_with_the_data_ends_it_at_once(given: Given, tmp_path: Path) -> None:
+    train = write_csv(tmp_path / "train.csv", [row | {"label": "one"} for row in rows(9)])
+    with pytest.raises(bertwright.DataError, match="all 9 rows have the label 'one'"):
+        bertwright.tune(**given | {"output_dir": tmp_path / "out", "train": train})
+
+
+def test_what_was_corrected_before_anything_was_done_begins_anew(given: Given, tmp_path: Path) -> None:
+    changed = {"output_dir": tmp_path / "out", "trials": 1, "seeds": 1, "test": None, "epochs": 1}
+    with patch.object(tuning, "train_once", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        bertwright.tune(**given | changed | {"weight_decay": 0.5})
+    found = bertwright.tune(**given | changed)
+    assert len(json.loads((found.folder / "run" / "study.json").read_text())["trials"]) == 1
+
+
+def test_a_trial_that_kills_its_process_again_and_again_is_given_up(given: Given, tmp_path: Path) -> None:
+    changed = {"output_dir": tmp_path / "out", "trials": 2, "seeds": 1, "test": None, "epochs": 1}
+    with patch.object(tuning, "train_once", side_effect=KeyboardInterrupt):  # as good as a kill: nothing is written
+        for _ in range(tuning.MOST_ATTEMPTS):
+            with pytest.raises(KeyboardInterrupt):
+                bertwright.tune(**given | changed)
+    found = bertwright.tune(**given | changed)
+    first, second = json.loads((found.folder / "run" / "study.json").read_text())["trials"]
+    assert first["error"] == "the process died 5 times at the same place: too little memory?"
+    assert second["state"] == "complete"
+
+
+def test_no_trial_begins_when_the_time_is_over(
+    given: Given, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = {"output_dir": tmp_path / "out", "max_hours": 1e-9, "seeds": 1, "test": None, "epochs": 1}
+    found = bertwright.tune(**given | changed)
+    assert len(json.loads((found.folder / "run" / "study.json").read_text())["trials"]) == 1
+    assert "1e-09 hours are over: 1 trials are done\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"folds": 3}, "folds is for finetune: a trial is measured on the validation set"),
+        ({"worker": True}, "worker needs storage: a study in a file has one worker, and no other name"),
+        ({"best_metric": "pearson"}, "best_metric = 'pearson': for classification it can be "),
+    ],
+    ids=str,
+)
+def test_settings_that_do_not_fit(changed: Given, complaint: str, given: Given, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"^{complaint}"):
+        bertwright.tune(**given | changed | {"output_dir": tmp_path / "out"})
+
+
+def test_without_optuna_the_remedy_is_said(given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UsageError, match=r"^optuna is not installed: pip install 'bertwright\[tune\]'$"):
+        bertwright.tune(**given | {"output_dir": tmp_path / "out"})
+
+
+def test_every_trial_is_logged(searched: Trained, study: Given) -> None:
+    """What a trial said is there beside its settings, for who wants to see more than its figure."""
+    for trial in study["trials"]:
+        run = searched.folder / "run" / "trials" / str(trial["number"]) / "run"
+        evaluations = [line for line in json_lines(run / "log.jsonl") if "split" in line]
+        assert [line["loss"] for line in evaluations] == list(trial["intermediate"].values())

@@ -135,12 +135,20 @@ def test_the_best_settings_make_a_normal_model(searched: Trained, study: Given, 
 
 
 def test_pictures_of_the_study(searched: Trained, study: Given) -> None:
-    for name in ("history", "importance", "slices"):
+    for name in ("history", *(["importance"] if study["importances"] else []), "slices"):
         drawn = (searched.folder / "run" / f"study_{name}.svg").read_text()
         ET.fromstring(drawn)  # well formed
         assert "http" not in drawn.replace("http://www.w3.org/2000/svg", "")
     assert "learning_rate and loss" in drawn
     assert study["importances"].keys() <= {"learning_rate", "batch_size"}
+
+
+def test_the_report_tells_of_the_search(searched: Trained, study: Given) -> None:
+    page = (searched.folder / "run" / "report.html").read_text()
+    assert "The search for settings" in page
+    assert page.count("given up") == sum(trial["state"] == "pruned" for trial in study["trials"])
+    assert "bertwright tune --model" in page
+    assert "--trials 7" in page
 
 
 def test_a_finished_one_is_not_repeated(searched: Trained, given: Given, capsys: pytest.CaptureFixture[str]) -> None:

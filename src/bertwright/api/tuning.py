@@ -25,6 +25,9 @@ from bertwright.api.starting_point import StartingPoint
 from bertwright.api.training_run import Trained, finished_before
 from bertwright.api.training_sets import check_metric, given_files, split_seed, train_rows
 from bertwright.errors import TrainingError
+from bertwright.evaluation.report.study import history, importance, slices
+from bertwright.evaluation.report.words import Words
+from bertwright.evaluation.svg import document
 from bertwright.files import read_json, write_file, write_json
 from bertwright.settings import FinetuneSettings, TuneSettings
 from bertwright.settings.command import flags
@@ -33,7 +36,6 @@ from bertwright.tasks.metrics import LOWER_IS_BETTER
 from bertwright.training.device import Compute
 from bertwright.training.loop import Step
 from bertwright.training.run import Watcher
-from bertwright.tuning.charts import history, importance, slices
 from bertwright.tuning.journal import JOURNAL
 from bertwright.tuning.record import study_record
 from bertwright.tuning.study import AnotherSearchError, Claim, SharedStudy, TakenOver, open_study
@@ -243,9 +245,11 @@ class _Search:
         run = self.folder.run
         write_json(run / STUDY, record)
         if record["best"] is not None:
-            write_file(run / "study_history.svg", history(record))
-            write_file(run / "study_importance.svg", importance(record))
-            write_file(run / "study_slices.svg", slices(record))
+            words = Words(self.settings.lang)
+            drawn = {"history": [history(record, words)], "importance": importance(record, words)}
+            for name, charts in {**drawn, "slices": slices(record, words)}.items():
+                if charts:
+                    write_file(run / f"study_{name}.svg", document(charts))
 
 
 def _identity(settings: TuneSettings, space: Space, origins: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "title_metrics": "指标",
         "title_seeds": "各随机种子",
         "title_folds": "各折",
+        "title_study": "超参数搜索",
         "title_against": "与另一模型比较",
         "title_confusion": "混淆矩阵",
         "title_classes": "各类别",
@@ -110,6 +111,19 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "all_folds": "全部 {rows} 行合计：{figures}。",
         "how_suspects": "没有见过这些训练行的模型认为其标签不大可能（置信学习）。"
         "请逐行查看并改正错误；全部见 label_errors.jsonl。",
+        "how_study": "在验证集上试验 {trials} 次，按 {metric} 搜索；全部结束之后才打开测试集。"
+        "最佳设置随后重新训练。手动命令为：",
+        "study_history": "逐次试验",
+        "study_importance": "哪些参数决定了最好的结果",
+        "study_slice": "{name} 与 {metric}",
+        "best_so_far": "目前最好",
+        "importance": "重要性",
+        "trial": "试验",
+        "state": "结局",
+        "all_trials": "全部试验",
+        "state_complete": "完成",
+        "state_pruned": "提前放弃",
+        "state_failed": "失败",
         # labels
         "truth_and_answer": "真实 \\ 回答",
         "read_matrix": "每行是一个真实标签；颜色越深，在该行中的占比越大。",

@@ -31,6 +31,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "title_metrics": "Figures",
         "title_seeds": "Seed by seed",
         "title_folds": "Fold by fold",
+        "title_study": "The search for settings",
         "title_against": "Beside another model",
         "title_confusion": "Which label for which",
         "title_classes": "By class",
@@ -113,6 +114,19 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "all_folds": "All {rows} rows together: {figures}.",
         "how_suspects": "Rows of the training file whose label models that have not seen them hold for unlikely "
         "(confident learning). Read them, and correct those that are wrong; label_errors.jsonl has all.",
+        "how_study": "{trials} trials on the validation set, searched for {metric}; the test set was opened after the "
+        "last of them. The best settings were then trained anew. By hand it is:",
+        "study_history": "Trial by trial",
+        "study_importance": "What mattered for being among the best",
+        "study_slice": "{name} and {metric}",
+        "best_so_far": "best so far",
+        "importance": "importance",
+        "trial": "Trial",
+        "state": "End",
+        "all_trials": "All trials",
+        "state_complete": "complete",
+        "state_pruned": "given up",
+        "state_failed": "failed",
         # labels
         "truth_and_answer": "true \\ answer",
         "read_matrix": "A row for each true label; the darker, the larger its share of the row.",

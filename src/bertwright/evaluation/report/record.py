@@ -16,7 +16,7 @@ from bertwright.settings import TaskName
 from bertwright.settings.yaml_file import read_yaml
 
 SETTINGS, METRICS, LOG, PREDICTIONS = "settings.yaml", "metrics.json", "log.jsonl", "predictions.test.jsonl"
-Verb = Literal["finetune", "evaluate"]
+Verb = Literal["finetune", "tune", "evaluate"]
 Values = Mapping[str, Any]
 
 
@@ -34,6 +34,7 @@ class RunRecord:
         log: The lines of the log.
         metrics: The content of metrics.json.
         folds: What a cross-validation of the training rows gave; None where there was none.
+        study: What a search for the best settings tried; None where there was none.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class RunRecord:
     log: Sequence[Values]
     metrics: Values
     folds: Values | None
+    study: Values | None
 
     @classmethod
     def read(cls, folder: Path) -> "RunRecord":
@@ -75,12 +77,15 @@ class RunRecord:
             log=list(_json_lines(run / LOG)),
             metrics=_mapping(run / METRICS),
             folds=_mapping(run / "cross_validation.json") or None,
+            study=_mapping(run / "study.json") or None,
         )
 
     @property
     def verb(self) -> Verb:
         """Which verb wrote them."""
-        return "finetune" if "train" in self.settings else "evaluate"
+        if "train" not in self.settings:
+            return "evaluate"
+        return "tune" if "trials" in self.settings else "finetune"
 
     @property
     def task(self) -> str:

@@ -9,11 +9,11 @@ from bertwright.evaluation.html import Html, together
 from bertwright.evaluation.report.parts import facts, more, note, own
 from bertwright.evaluation.report.record import RunRecord, Verb
 from bertwright.evaluation.report.words import Words
-from bertwright.settings import EvaluateSettings, FinetuneSettings, Settings
+from bertwright.settings import EvaluateSettings, FinetuneSettings, Settings, TuneSettings
 from bertwright.settings.command import chosen
 
 SETTINGS_OF: Mapping[Verb, type[Settings]] = MappingProxyType(
-    {"finetune": FinetuneSettings, "evaluate": EvaluateSettings}
+    {"finetune": FinetuneSettings, "tune": TuneSettings, "evaluate": EvaluateSettings}
 )
 
 

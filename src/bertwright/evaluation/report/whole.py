@@ -29,6 +29,7 @@ from bertwright.evaluation.report.repeats import folds, seeds
 from bertwright.evaluation.report.scatter import scatter
 from bertwright.evaluation.report.settings import settings
 from bertwright.evaluation.report.slices import slices
+from bertwright.evaluation.report.study import study
 from bertwright.evaluation.report.suspects import suspects
 from bertwright.evaluation.report.words import Words
 from bertwright.evaluation.report.worst import worst
@@ -41,6 +42,7 @@ SECTIONS: Mapping[str, Section] = MappingProxyType(
         "metrics": metrics,
         "seeds": seeds,
         "folds": folds,
+        "study": study,
         "against": against,
         "confusion": confusion,
         "classes": classes,

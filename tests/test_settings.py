@@ -1,6 +1,7 @@
 """Settings: what they accept, what they say when they do not, and that files of them read back the same."""
 
 import inspect
+import json
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -9,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertwright.errors import UsageError
-from bertwright.settings import DemoSettings, EvaluateSettings, FinetuneSettings, PredictSettings, Settings
+from bertwright.settings import (
+    DemoSettings,
+    EvaluateSettings,
+    FinetuneSettings,
+    PredictSettings,
+    Settings,
+    TuneSettings,
+)
 from bertwright.settings.base import Free, Spelled
 
 VERBS: list[type[Settings]] = [FinetuneSettings, EvaluateSettings, PredictSettings, DemoSettings]
@@ -241,3 +249,10 @@ def test_settings_written_to_a_file_read_back_the_same(
     file = tmp_path_factory.getbasetemp() / "round-trip.yaml"
     file.write_text(made.to_yaml(), encoding="utf-8")
     assert type(made).from_file(file, {}) == made
+
+
+def test_a_password_is_written_nowhere() -> None:
+    made = TuneSettings.create({**required(TuneSettings), "storage": "postgresql+psycopg://me:se:cret@host/name"})
+    assert "storage: postgresql+psycopg://me:***@host/name\n" in made.to_yaml()
+    assert "cret" not in json.dumps(made.model_dump(mode="json"))
+    assert made.storage == "postgresql+psycopg://me:se:cret@host/name", "and is there for who needs it"

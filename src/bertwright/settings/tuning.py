@@ -1,9 +1,10 @@
 """The settings of a search for the best settings. Knows nothing of what they are used for."""
 
+import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_serializer, model_validator
 
 from bertwright.settings.base import Free
 from bertwright.settings.shared import Positive
@@ -33,6 +34,10 @@ class TuneSettings(FinetuneSettings):
     """A worker of --storage that was silent for so long is dead: another one does its trial again."""
     seeds: Positive = 3
     """Train the best settings with so many seeds, --seed the first; keep the best model by validation."""
+
+    @field_serializer("storage", when_used="json")
+    def _without_password(self, storage: str | None) -> str | None:
+        return storage and re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", storage)
 
     @model_validator(mode="after")
     def _fits_a_search(self) -> Self:

@@ -20,7 +20,7 @@ import bertwright
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from chromium import chromium, executable
 
-WIDTH, HEIGHT = 1000, 2400
+WIDTH, HEIGHT = 1000, 2000
 
 
 def lines(path: Path, count: int) -> Iterator[str]:
@@ -66,7 +66,7 @@ def regression(data: Path, work: Path) -> dict[str, Any]:
     for role, name, count in (("train", "train.tsv", 3000), ("test", "dev.tsv", 400)):
         given[role] = work / f"pairs-{role}.tsv"
         given[role].write_text("".join(lines(data / "stsb" / name, count)), encoding="utf-8")
-    return given | {"max_steps": 60, "batch_size": 16, "max_length": 48, "learning_rate": 3e-4, "eval_steps": 20}
+    return given | {"max_steps": 160, "batch_size": 16, "max_length": 48, "learning_rate": 2e-4, "eval_steps": 40}
 
 
 def tagging(data: Path, work: Path) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def main() -> None:
         for task in given.only:
             report = bertwright.report(folder=given.work / task)
             browser.open(report, WIDTH)
-            browser.picture(given.output / f"{task}.webp", height=HEIGHT, format="webp", quality=70)
+            browser.picture(given.output / f"{task}.webp", height=HEIGHT, format="webp", quality=50)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,7 @@ FACTS = """(() => {
     title: document.title,
   };
 })()"""
+POLICY = r"default-src 'none'; style-src 'sha256-[\w+/]{43}='; base-uri 'none'; form-action 'none'"
 ALLOWED = {
     *("html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "header", "section", "nav", "a", "p", "div"),
     *("span", "strong", "small", "bdi", "br", "wbr", "table", "caption", "thead", "tbody", "tr", "th", "td", "dl"),
@@ -168,6 +170,8 @@ def test_a_report_is_plain_text_at_any_width(task: str, report: Callable[[str], 
     assert not {"\u202e", "\u2066", "\x1b"} & set(facts["text"])
     assert '"><img src=x onerror=alert(2)>' in facts["text"]
     assert path.stat().st_size < 2_000_000
+    assert re.fullmatch(POLICY, browser.evaluate("document.querySelector('meta[http-equiv]').content"))
+    assert browser.evaluate("fetch('data:,x').then(() => 'got', () => 'refused')") == "refused"
 
 
 def test_the_browser_sees_what_must_not_be(browser: Chromium, tmp_path: Path) -> None:

@@ -12,5 +12,6 @@ from bertwright.settings.command import flags
 
 def again(record: RunRecord, words: Words) -> Html:
     """For a shell, with every value quoted where it must be."""
-    command = shlex.join(["bertwright", record.verb, *flags(SETTINGS_OF[record.verb], record.settings)])
-    return together(tag("pre", tag("code", command)), note(words("how_again")))
+    command = ["bertwright", record.verb, *flags(SETTINGS_OF[record.verb], record.settings)]
+    shown = [(" " if place else None, tag("span", shlex.quote(word))) for place, word in enumerate(command)]
+    return together(tag("pre", tag("code", shown)), note(words("how_again")))

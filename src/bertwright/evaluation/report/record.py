@@ -56,6 +56,8 @@ class RunRecord:
             UsageError: It holds no run that a report can be made of.
             DataError: A file is damaged.
         """
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: no such folder; name one that finetune or evaluate --output-dir wrote")
         run = folder / "run" if (folder / "run").is_dir() else folder
         if not (run / SETTINGS).is_file():
             raise UsageError(

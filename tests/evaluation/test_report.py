@@ -243,6 +243,28 @@ def test_folds_and_the_labels_that_they_doubt(tmp_path: Path) -> None:
     assert said.count("train.csv:7 Label a 0.0500 answer b 0.9000 <odd>") == 20
 
 
+def test_a_search_is_told_with_its_command(tmp_path: Path) -> None:
+    trials = [
+        {"number": n, "state": state, "value": value, "parameters": {"learning_rate": 10.0**-n, "batch_size": 8 * n}}
+        | {"command": f"bertwright finetune --seed {n}", "seconds": 1.0, "error": None, "intermediate": {}}
+        for n, state, value in ((1, "complete", 0.5), (2, "pruned", None), (3, "complete", 0.75), (4, "failed", None))
+    ]
+    space = {
+        "learning_rate": {"low": 1e-5, "high": 1e-1, "log": True},
+        "batch_size": {"values": [8, 16, 24, 32]},
+    }
+    found = {"metric": "accuracy", "direction": "maximize", "space": space, "trials": trials, "best": 3, "lost": 0}
+    folder = run_folder(tmp_path, of_classes(2))
+    settings = folder / "run" / "settings.yaml"
+    settings.write_text(settings.read_text() + "trials: 4\nspace: null\n")
+    (folder / "run" / "study.json").write_text(json.dumps({**found, "importances": {"learning_rate": 0.75}}))
+    said = text(folder)
+    assert "4 trials on the validation set, searched for accuracy" in said
+    assert "1 complete 0.5000 0.1 8 2 given up 0.01 16 3 chosen complete 0.7500 0.001 24 4 failed 0.0001 32" in said
+    assert "bertwright finetune --seed 3" in said
+    assert "bertwright tune --model bert" in said
+
+
 def test_what_doctor_found_is_told_beside_what_finetune_found(tmp_path: Path) -> None:
     folder = run_folder(tmp_path, of_classes(2))
     one, other = ({"severity": "warning", "text": t, "advice": "do", "rows": []} for t in ("found by both", "by one"))

@@ -85,7 +85,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "difference": "差",
         "compared_with": "比较对象：",
         "how_p": "p：若两个模型同样好，出现至少这么大差异的概率；未按指标个数校正。",
-        "metric_loss": "平均交叉熵，越低越好",
+        "metric_loss": "训练所降低的量",
         "metric_accuracy": "正确的比例",
         "metric_precision": "所给出的之中正确的比例",
         "metric_recall": "应给出的之中被找到的比例",

@@ -87,7 +87,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "compared_with": "Beside",
         "how_p": "p: how likely a difference as large is if both models are equally good; not corrected for the number "
         "of figures.",
-        "metric_loss": "mean cross-entropy; lower is better",
+        "metric_loss": "what the training lowers",
         "metric_accuracy": "share that is right",
         "metric_precision": "of what was given, the share that is right",
         "metric_recall": "of what is true, the share that was found",

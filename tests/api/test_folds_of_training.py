@@ -122,8 +122,8 @@ def test_flipped_labels_are_found(trained: Trained, given: dict[str, object], fl
     suspects = json_lines(listed)
     found = [int(str(one["place"]).rpartition(":")[2]) - 2 for one in suspects]
     hits = len(flipped & set(found))
-    assert hits / len(flipped) > 0.5, "by chance 5 %"
-    assert hits / len(found) > 0.5, "by chance 5 %"
+    assert hits / len(flipped) > 0.4, "by chance 5 %"
+    assert hits / len(found) > 0.4, "by chance 5 %"
     made = json_lines(trained.folder / "run" / "out_of_fold.jsonl")
     first = suspects[0]
     assert first["given"] == made[found[0]]["true_label"] != first["model"]

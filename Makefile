@@ -14,7 +14,7 @@ demo: $(VENV)/installed
 	$(BIN)/bertwright demo
 
 test: $(VENV)/installed-test $(MINILM)/model.safetensors check
-	BERTWRIGHT_MINILM=$(MINILM) OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+	BERTWRIGHT_MINILM=$(MINILM) OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff check

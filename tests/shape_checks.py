@@ -17,6 +17,7 @@ CHECKED = (
     "bertwright.model",
     "bertwright.batches",
     "bertwright.tasks",
+    "bertwright.training.adversarial",
     "bertwright.evaluation",
 )
 """Packages and modules with annotated arrays."""

@@ -189,11 +189,11 @@ def test_init_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
         ("--model tiny", "unknown verb --model: see bertwright --help"),
         (
             "init",
-            f"init takes one of {', '.join(VERBS)}, as in: bertwright init finetune > settings.yaml",
+            f"init takes one of {', '.join([*VERBS, 'space'])}, as in: bertwright init finetune > settings.yaml",
         ),
         (
             "init fientune",
-            f"init takes one of {', '.join(VERBS)}, as in: bertwright init finetune > settings.yaml",
+            f"init takes one of {', '.join([*VERBS, 'space'])}, as in: bertwright init finetune > settings.yaml",
         ),
         ("finetune --lerning-rate 1", "unknown flag --lerning-rate: did you mean --learning-rate?"),
         ("finetune --lerning_rate=1", "unknown flag --lerning-rate: did you mean --learning-rate?"),

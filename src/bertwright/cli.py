@@ -32,7 +32,7 @@ VERBS = {
     "pretrain": Verb("Pre-train a BERT on a shard folder and write a model folder.", "PretrainSettings"),
     "doctor": Verb("Look for what is wrong with labelled files before fine-tuning.", "DoctorSettings"),
     "finetune": Verb("Fine-tune a BERT on a labelled file and write a model folder.", "FinetuneSettings"),
-    "tune": Verb("Search for the best settings of a fine-tuning, and write the model that they make.", "TuneSettings"),
+    "tune": Verb("Search for the best settings of a fine-tuning, and make their model.", "TuneSettings"),
     "glue": Verb("Fine-tune on the tasks of GLUE with several seeds.", "GlueSettings"),
     "clue": Verb("Fine-tune on tasks of CLUE (Chinese) with several seeds.", "ClueSettings"),
     "squad": Verb("Fine-tune on SQuAD 1.1 and 2.0 with several seeds.", "SquadSettings"),
@@ -41,7 +41,7 @@ VERBS = {
     "predict": Verb("Label the texts of a file or of stdin, or fill their [MASK]s.", "PredictSettings"),
     "demo": Verb("Pre-train and fine-tune a small BERT on text that ships with Python.", "DemoSettings"),
 }
-INIT = "Print a commented settings file for a verb, or the search space of tune."
+INIT = "Print a commented settings file for a verb, or tune's search space."
 SPACE = "space"
 HELP = frozenset({"-h", "--help"})
 INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 + the number of SIGINT and SIGPIPE, as shells count

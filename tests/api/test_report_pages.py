@@ -14,8 +14,6 @@ from small import QUICK, rows
 import bertwright
 from chromium import Chromium, chromium, executable
 
-pytestmark = pytest.mark.xdist_group("chromium")
-
 LONG = "x" * 3000
 ATTACKS = [
     "<script>alert(1)</script>",

@@ -21,7 +21,7 @@ import bertwright
 from bertwright.tuning.study import is_settled
 from postgres import postgres
 
-pytestmark = [pytest.mark.soak, pytest.mark.xdist_group("tune")]
+pytestmark = pytest.mark.soak
 TRIALS = 3
 QUICK: dict[str, object] = {"trials": TRIALS, "seeds": 1, "test": None}
 

@@ -12,7 +12,7 @@ from bertwright.settings.verbs import FinetuneSettings
 
 
 class TuneSettings(FinetuneSettings):
-    """Search for the best settings of a fine-tuning, and write the model that they make."""
+    """Search for the best settings of a fine-tuning, and make their model."""
 
     verb: ClassVar[str] = "tune"
 

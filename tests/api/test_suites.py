@@ -9,7 +9,7 @@ from small import QUICK, rows, write_bert
 import bertwright
 from bertwright.errors import UsageError
 from bertwright.evaluation.suite_table import TaskScore, average, suite_table
-from bertwright.tasks.suites import CLUE, GLUE, SQUAD, Suite, find_files, find_folder
+from bertwright.tasks.suites import CLUE, GLUE, SQUAD, Suite, check_tasks, find_files, find_folder
 
 FEW = {"max_steps": 4, "batch_size": 8, "learning_rate": 0.01, "max_length": 16, "device": "cpu", "precision": "fp32"}
 assert set(FEW) <= set(QUICK)
@@ -115,6 +115,11 @@ def test_a_test_file_with_labels_is_the_one_to_report_on(tmp_path: Path):
     for role in ("train", "dev", "test"):
         write(tmp_path / "SST-2" / f"{role}.tsv", [("good", "1"), ("bad", "0")])
     assert files_of(GLUE, "sst2", tmp_path) == (["train.tsv", "dev.tsv", "test.tsv"], {"columns": ("text", "label")})
+
+
+def test_tasks_come_in_the_order_of_their_suite():
+    assert check_tasks(GLUE, ["rte", "cola"]) == ["cola", "rte"]
+    assert check_tasks(SQUAD, None) == ["squad1", "squad2"]
 
 
 def test_several_figures_of_a_task_count_as_one():

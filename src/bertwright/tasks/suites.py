@@ -234,7 +234,7 @@ def _plain(name: str) -> str:
 
 
 def check_tasks(suite: Suite, wanted: Sequence[str] | None) -> list[str]:
-    """The tasks of a suite that are wanted; all when none is named.
+    """The tasks of a suite that are wanted, in its order; all when none is named.
 
     Raises:
         UsageError: The suite has no such task.
@@ -242,4 +242,4 @@ def check_tasks(suite: Suite, wanted: Sequence[str] | None) -> list[str]:
     unknown = [name for name in wanted or () if name not in suite.tasks]
     if unknown:
         raise UsageError(f"tasks = {', '.join(unknown)}: {suite.title} has {', '.join(suite.tasks)}")
-    return list(wanted or suite.tasks)
+    return [name for name in suite.tasks if not wanted or name in wanted]

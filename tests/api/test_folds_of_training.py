@@ -3,12 +3,10 @@
 import json
 import random
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean, stdev
 from unittest.mock import patch
 
-import jaxtyping
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score
@@ -26,16 +24,10 @@ from bertwright.text.tables.texts import Row
 from bertwright.training.loop import Step
 from bertwright.training.progress import Silent
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")  # the checks take longer than the many trainings
+
 ROWS, FOLDS = 240, 3
 LEARNING = {"max_steps": 100, "learning_rate": 0.005, "batch_size": 16, "eval_steps": 20, "log_steps": 50}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_checks_of_shapes() -> Iterator[None]:
-    """They take longer than the trainings, of which there are many."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="module")

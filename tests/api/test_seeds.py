@@ -4,12 +4,10 @@ import json
 import re
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean, stdev
 from unittest.mock import patch
 
-import jaxtyping
 import pytest
 from small import QUICK, log_of, rows, write_csv
 
@@ -20,6 +18,8 @@ from bertwright.files import sha256_file
 from bertwright.model.folder import ModelFolder
 from bertwright.training.loop import Step
 from bertwright.training.progress import Silent
+
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")  # the checks take longer than the many trainings
 
 SEEDS = [7, 8, 9]
 SEVERAL: dict[str, object] = {
@@ -39,14 +39,6 @@ def figures(folder: Path) -> dict[str, dict[str, float]]:
 
 def weights(folder: Path) -> str:
     return sha256_file(folder / "model.safetensors")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_checks_of_shapes() -> Iterator[None]:
-    """They take longer than the trainings, of which there are many."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,10 @@ import re
 import shlex
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import jaxtyping
 import pytest
 from small import QUICK, json_lines, rows, write_csv
 
@@ -19,6 +17,8 @@ from bertwright.api import tuning
 from bertwright.api.training_run import Trained
 from bertwright.cli import main
 from bertwright.errors import TrainingError, UsageError
+
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")  # the checks take longer than the many trainings
 
 TRIALS = 7
 SPACE = "learning_rate: [1.0e-6, 0.01]\nbatch_size: [8, 16]\n"
@@ -37,14 +37,6 @@ def _watch(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_watch)  # stays as long as the process: silent where nothing is watched
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_checks_of_shapes() -> Iterator[None]:
-    """They take longer than the trainings, of which there are many."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="module")

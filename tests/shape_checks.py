@@ -4,10 +4,12 @@ A checker of our own, since beartype on whole signatures would stumble over prot
 Not pytest's `--jaxtyping-packages`: the workers of pytest-xdist do not see it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FunctionType
 from typing import Any, TypeVar, get_args
 
+import jaxtyping
 from beartype import beartype
 from jaxtyping import AbstractArray, install_import_hook
 
@@ -28,6 +30,16 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 def install() -> None:
     """Check whatever is imported from now on."""
     install_import_hook(CHECKED, f"{__name__}.{check_arrays.__name__}")
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """No checks while the block runs: they take longer than a small training."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def check_arrays(function: FunctionT) -> FunctionT:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import jaxtyping
 import pytest
 import torch
 from small import QUICK, Finetune, rows, write_bert, write_csv
 
 import bertwright
 from bertwright.api.training_run import Trained
+from shape_checks import unchecked
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -23,9 +23,8 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def unchecked_shapes() -> Iterator[None]:
     """No checks of annotated shapes while the tests of a module run that asks for it."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+    with unchecked():
+        yield
 
 
 @pytest.fixture(scope="session")

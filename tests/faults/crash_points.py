@@ -1,6 +1,6 @@
 """Kill a run at each line of the code that writes its folder, run the same command again, and compare.
 
-    python tests/faults/crash_points.py --every 1
+    PYTHONPATH=tests python tests/faults/crash_points.py --every 1
 
 Where `soak.py` kills at random instants, this leaves out no place between two states of the folder. Two runs are
 killed: one that goes on (evaluates, saves, removes an old snapshot, publishes), and one that overwrites another run.

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
-import jaxtyping
 import torch
 
 import bertwright
@@ -28,6 +27,7 @@ from bertwright.model.heads import SequenceClassifier
 from bertwright.text.wordpiece import WordPiece
 from bertwright.training.loop import Step
 from bertwright.training.progress import Silent
+from shape_checks import unchecked
 
 WORDS = {
     "animal": ["cat", "dog", "cow", "hen", "fox", "owl", "eel"],
@@ -140,11 +140,10 @@ def plainly() -> Iterator[None]:
     """One thread, as in the processes that are started, and no checks of shapes, which take longer than the run."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    jaxtyping.config.update("jaxtyping_disable", True)
     try:
-        yield
+        with unchecked():
+            yield
     finally:
-        jaxtyping.config.update("jaxtyping_disable", False)
         torch.set_num_threads(threads)
 
 

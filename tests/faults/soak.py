@@ -1,7 +1,7 @@
 """Kill a run at random instants, start the same command again until it ends, and compare with a run left in peace.
 
-    python tests/faults/soak.py --kills 50 --verb pretrain
-    python tests/faults/soak.py --kills 10 --verb tune
+    PYTHONPATH=tests python tests/faults/soak.py --kills 50 --verb pretrain
+    PYTHONPATH=tests python tests/faults/soak.py --kills 10 --verb tune
 
 `kill -9` strikes while a process starts, reads, trains, saves or publishes, and every run has to end bit for bit like
 the undisturbed one. `soak` takes any command that writes a run folder and logs and saves after every step.

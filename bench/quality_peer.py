@@ -8,6 +8,7 @@ official SQuAD scripts do.
 import argparse
 import csv
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,17 +55,25 @@ class Prepared:
     metrics: dict[str, Callable[[Any], Figures]]
 
 
+class Kind(ABC):
+    """How a data set of one kind of task is prepared."""
+
+    def __init__(self, chosen: QualitySet, tokenizer: Any) -> None:
+        self.chosen, self.tokenizer = chosen, tokenizer
+
+    @abstractmethod
+    def prepared(self, files: dict[str, Path], model: str) -> Prepared:
+        """Model, examples and metrics for the files."""
+
+
 def table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Rows of a tab-separated file in which a quotation mark is a character like any other."""
     with path.open(encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(lines, columns or None, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
-class Texts:
+class Texts(Kind):
     """What classification, regression and several labels have in common."""
-
-    def __init__(self, chosen: QualitySet, tokenizer: Any) -> None:
-        self.chosen, self.tokenizer = chosen, tokenizer
 
     def _examples(self, rows: Sequence[dict[str, str]], labels: Sequence[Any]) -> list[Example]:
         texts = [[row[column] for row in rows] for column in self.chosen.text_columns]
@@ -75,7 +84,7 @@ class Texts:
         ]
 
     def prepared(self, files: dict[str, Path], model: str) -> Prepared:
-        """Model, examples and metrics for the files."""
+        """See `Kind`."""
         rows = {role: table(path, self.chosen.columns) for role, path in files.items()}
         cells = {role: [row[self.chosen.label_column] for row in of_role] for role, of_role in rows.items()}
         numbers, options, metrics = self._labels(cells)
@@ -131,14 +140,11 @@ def of_label_sets(predicted: Any) -> Figures:
     return {f"f1_{kind}": f1_score(truth, found, average=kind, zero_division=0) for kind in ("micro", "macro")}
 
 
-class Tags:
+class Tags(Kind):
     """A tag a word, read from its first piece."""
 
-    def __init__(self, chosen: QualitySet, tokenizer: Any) -> None:
-        self.chosen, self.tokenizer = chosen, tokenizer
-
     def prepared(self, files: dict[str, Path], model: str) -> Prepared:
-        """Model, examples and metrics for the files."""
+        """See `Kind`."""
         sentences = {role: list(self._sentences(path)) for role, path in files.items()}
         names = sorted({tag for words in sentences["train"] for _, tag in words})
         examples = {role: [self._example(words, names) for words in of_role] for role, of_role in sentences.items()}
@@ -178,14 +184,11 @@ class Tags:
         return {"f1": f1_score(truth, found)}
 
 
-class Choices:
+class Choices(Kind):
     """DREAM's questions: a dialogue, and a question with its choices."""
 
-    def __init__(self, chosen: QualitySet, tokenizer: Any) -> None:
-        self.chosen, self.tokenizer = chosen, tokenizer
-
     def prepared(self, files: dict[str, Path], model: str) -> Prepared:
-        """Model, examples and metrics for the files."""
+        """See `Kind`."""
         return Prepared(
             AutoModelForMultipleChoice.from_pretrained(model, dtype=torch.float32),
             {role: list(self._examples(path)) for role, path in files.items()},
@@ -209,14 +212,11 @@ def of_choices(predicted: Any) -> Figures:
     return {"accuracy": float((predicted.predictions.argmax(axis=1) == predicted.label_ids).mean())}
 
 
-class Spans:
+class Spans(Kind):
     """Answers as parts of a context, which is read in overlapping windows."""
 
-    def __init__(self, chosen: QualitySet, tokenizer: Any) -> None:
-        self.chosen, self.tokenizer = chosen, tokenizer
-
     def prepared(self, files: dict[str, Path], model: str) -> Prepared:
-        """Model, examples and metrics for the files."""
+        """See `Kind`."""
         answers = {role: Answers.read(path, self.tokenizer, self.chosen.max_length) for role, path in files.items()}
         threshold = [0.0]  # what a score of no answer must be above; chosen on the validation set, last of all there
 
@@ -235,7 +235,7 @@ class Spans:
         )
 
 
-KINDS: dict[str, Any] = {
+KINDS: dict[str, type[Kind]] = {
     "classification": Texts,
     "multilabel": Texts,
     "regression": Texts,

@@ -15,7 +15,7 @@ from small import VOCABULARY, Finetune, json_lines, log_of, rows, write_csv
 import bertwright
 from bertwright.api import evaluate
 from bertwright.api.training_run import Trained
-from bertwright.errors import BertwrightError, UsageError
+from bertwright.errors import BertwrightError, TrainingError, UsageError
 from bertwright.model.config import BertConfig
 
 THREE = ("animal", "plant", "tool")
@@ -494,6 +494,12 @@ def test_a_label_cannot_drive_the_terminal(
     assert "\x1b" not in said
     assert "train: 26 texts (" in said
     assert r"\x1b[2Jx" in said
+
+
+def test_a_last_step_that_goes_too_far_is_said(finetune: Finetune):
+    """No other step follows it, whose loss would not be finite."""
+    with pytest.raises(TrainingError, match=r"^the validation loss after step 1 is nan: nothing was kept of it"):
+        finetune(max_steps=1, learning_rate=1e30, warmup_ratio=0.0)
 
 
 def test_the_averaged_weights_are_what_is_evaluated_and_saved(finetune: Finetune, inputs: Path, tmp_path: Path):

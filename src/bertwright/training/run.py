@@ -14,7 +14,7 @@ from typing import Any, Generic, Self
 import safetensors.torch
 from torch import Tensor
 
-from bertwright.errors import SnapshotError
+from bertwright.errors import SnapshotError, TrainingError
 from bertwright.files import write_file
 from bertwright.tasks.metrics import rank
 from bertwright.tasks.task import BatchT
@@ -162,6 +162,9 @@ class Run(Generic[BatchT]):
 
         Returns:
             Whether the run is finished; if not, a snapshot was saved and the same command goes on from it.
+
+        Raises:
+            TrainingError: A loss, a gradient or a validation figure is not finite.
         """
         if self._out_of_patience():
             return True
@@ -188,6 +191,7 @@ class Run(Generic[BatchT]):
         return True
 
     def _evaluate(self, step: Step, metrics: dict[str, float], watcher: Watcher) -> None:
+        _check_finite(step, metrics)
         self.log.evaluation(step, "validation", metrics)
         best = _better(metrics, self.standing.best_metrics, self.rhythm.metric)
         if best:
@@ -245,6 +249,20 @@ class Run(Generic[BatchT]):
                 "go on from the newest whole snapshot"
             )
         return data
+
+
+def _check_finite(step: Step, metrics: Mapping[str, float]) -> None:
+    """The last step before an evaluation may be the one that goes too far: no loss follows it that would tell.
+
+    Raises:
+        TrainingError: A figure is not finite.
+    """
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the validation {name} after step {step.step} is {value}: nothing was kept of it; try a lower "
+                "--learning-rate, a longer --warmup-ratio or --precision fp32"
+            )
 
 
 def _state_of(snapshot: Snapshot) -> tuple[Standing, Window, Mapping[str, Any]]:

@@ -120,8 +120,8 @@ def fold_of_each(task: AnyTask, rows: Rows[Any], settings: FinetuneSettings, cou
     Raises:
         DataError: There is too little for so many folds.
     """
-    groups = task.groups(rows) or [task.shown(row) for row in rows]
-    return folds(rows.path, [task.stratum(row) for row in rows], count, seed=split_seed(settings), groups=groups)
+    strata = [task.stratum(row) for row in rows]
+    return folds(rows.path, strata, count, seed=split_seed(settings), groups=task.groups(rows))
 
 
 def split_seed(settings: FinetuneSettings) -> int:

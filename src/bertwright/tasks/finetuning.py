@@ -194,7 +194,7 @@ class FinetuneTask(Task[BatchT_contra], Protocol[RowT, BatchT_contra, ExamplesT]
 
     @staticmethod
     def groups(rows: Rows[RowT]) -> Sequence[object]:
-        """What each row shares with others that must not be on both sides of a split; nothing where none does."""
+        """What each row shares with others that must not be on both sides of a split."""
         ...
 
     def shown(self, row: RowT) -> tuple[str, ...]:

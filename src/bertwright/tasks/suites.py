@@ -18,7 +18,7 @@ from bertwright.text.tables.bad_rows import BadRow
 Options = Mapping[str, Any]
 _ENDINGS = (".tsv", ".csv", ".json", ".jsonl", ".parquet", ".txt")
 _HELD_OUT = ("val", "dev", "test")
-_UNLABELLED = ("-1", -1, -1.0)  # what the hub's copies say of rows whose labels are kept secret
+_UNLABELLED = ("-1", -1)  # what the hub's copies say of rows whose labels are kept secret
 
 
 @dataclass(frozen=True, slots=True)

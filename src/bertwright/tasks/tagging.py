@@ -301,7 +301,7 @@ class Tagging:
 
     @staticmethod
     def stratum(row: Sentence) -> str:
-        """The rarest types cannot be told from one row: whether it has any entity."""
+        """The type of its first entity; empty where it has none."""
         return next((tag.partition("-")[2] for tag in row.tags or () if tag != OUTSIDE), "")
 
     @staticmethod

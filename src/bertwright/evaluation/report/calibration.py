@@ -6,6 +6,7 @@ from bertwright.evaluation.report.parts import CHART, charts, more, table
 from bertwright.evaluation.report.record import RunRecord
 from bertwright.evaluation.report.words import Words
 from bertwright.evaluation.svg import Bar, Chart, Curve
+from bertwright.tasks.calibration import BINS
 
 _ENDS = (0.0, 1.0)
 
@@ -17,8 +18,7 @@ def calibration(record: RunRecord, words: Words) -> Html | None:
         return None
     bins = found["bins"]
     points = [(part["confidence"], part["accuracy"]) for part in bins]
-    edges = 1 / max(round(1 / min(part["up_to"] for part in bins)), 15)
-    bars = [Bar(part["up_to"] - edges, part["up_to"], part["rows"]) for part in bins]
+    bars = [Bar(part["up_to"] - 1 / BINS, part["up_to"], part["rows"]) for part in bins]
     drawn = [
         Chart(
             words("reliability"),

@@ -173,8 +173,9 @@ def test_killed_while_publishing_it_publishes_again(several: Trained, given: dic
 
 def test_overwrite_starts_all_anew(several: Trained, given: dict[str, object], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(several.folder, tmp_path / "out"))
-    changed = {"seeds": 2, "seed": 3, "test": None, "overwrite": True, "max_steps": 1}
+    last = 2**32 - 1  # after which they begin at 0
+    changed = {"seeds": 2, "seed": last, "test": None, "overwrite": True, "max_steps": 1}
     again = bertwright.finetune(**given | changed, output_dir=folder)
     assert again.seeds is not None
-    assert [run.number for run in again.seeds.runs] == [3, 4]
-    assert sorted(path.name for path in (folder / "run" / "seeds").iterdir()) == ["3", "4"]
+    assert [run.number for run in again.seeds.runs] == [last, 0]
+    assert sorted(path.name for path in (folder / "run" / "seeds").iterdir()) == ["0", str(last)]

@@ -1,15 +1,22 @@
 """Suites of tasks: whatever form GLUE's files come in is found, and the table is that of ordinary trainings."""
 
+import gzip
 import json
+import signal
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from small import QUICK, rows, write_bert
 
 import bertwright
+from bertwright.api.suites import _folders
 from bertwright.errors import UsageError
 from bertwright.evaluation.suite_table import TaskScore, average, suite_table
+from bertwright.settings import ClueSettings, GlueSettings, SquadSettings
 from bertwright.tasks.suites import CLUE, GLUE, SQUAD, Suite, check_tasks, find_files, find_folder
+from bertwright.training.loop import Step
+from bertwright.training.progress import Silent
 
 FEW = {"max_steps": 4, "batch_size": 8, "learning_rate": 0.01, "max_length": 16, "device": "cpu", "precision": "fp32"}
 assert set(FEW) <= set(QUICK)
@@ -98,6 +105,66 @@ def test_published_settings_hold_where_nothing_is_said(bert: Path, data: Path, t
         assert line in settings
 
 
+def test_stopped_in_the_second_task_it_goes_on_there(
+    result: bertwright.api.suites.SuiteResult, data: Path, bert: Path, tmp_path: Path
+):
+    given = {"model": str(bert), "data": str(data), "output_dir": tmp_path / "out", "seeds": 1, "quiet": True, **FEW}
+    steps = []
+
+    def step_done(_: Silent, done: Step) -> None:
+        steps.append(done.step)
+        if len(steps) == 6:  # the second step of the second task
+            signal.raise_signal(signal.SIGTERM)
+
+    with patch.object(Silent, "step", step_done):
+        stopped = bertwright.glue(**given)
+        assert (stopped.stopped_by, stopped.exit_code, stopped.average) == ("SIGTERM", 143, None)
+        assert list(stopped.scores) == ["cola"]
+        assert not (tmp_path / "out" / "results.json").exists()
+        again = bertwright.glue(**given)
+    assert steps == [1, 2, 3, 4] * 2
+    first = {name: [values[0] for values in score.figures.values()] for name, score in result.scores.items()}
+    assert {name: [values[0] for values in score.figures.values()] for name, score in again.scores.items()} == first
+
+
+def hub(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[tuple[str, list[str]]]:
+    """A hub with one folder for all data sets, and what is asked of it."""
+    asked = []
+
+    def download(name: str, files: list[str], *, kind: str) -> Path:
+        assert kind == "dataset"
+        asked.append((name, files))
+        return folder
+
+    monkeypatch.setattr("bertwright.api.suites.download", download)
+    return asked
+
+
+def folders(suite: Suite, **given: object) -> dict[str, Path]:
+    settings = {"GLUE": GlueSettings, "CLUE": ClueSettings, "SQuAD": SquadSettings}[suite.title]
+    return _folders(suite, settings.create({"model": "m", "output_dir": "o", **given}))
+
+
+def test_of_a_suite_on_the_hub_only_what_is_wanted_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked = hub(monkeypatch, tmp_path)
+    train = write(tmp_path / "rte" / "train-00000-of-00001.parquet", [])
+    assert folders(GLUE, tasks=("rte",)) == {"rte": train.parent}
+    assert folders(GLUE, tasks=("rte",), data="my/glue") == {"rte": train.parent}
+    assert asked == [("nyu-mll/glue", ["rte/*"]), ("my/glue", ["rte/*"])]
+    with pytest.raises(UsageError, match=r"^CLUE has no data set on the hub that is known here: name its folder with "):
+        folders(CLUE)
+
+
+def test_each_squad_has_a_data_set_of_its_own_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked = hub(monkeypatch, tmp_path)
+    train = write(tmp_path / "plain_text" / "train-00000-of-00001.parquet", [])
+    assert folders(SQUAD) == dict.fromkeys(("squad1", "squad2"), train.parent)
+    assert asked == [("rajpurkar/squad", ["*.parquet"]), ("rajpurkar/squad_v2", ["*.parquet"])]
+    mine = write(tmp_path / "squad1" / "train.parquet", [])
+    assert folders(SQUAD, tasks=("squad1",), data="my/squads") == {"squad1": mine.parent}
+    assert asked[2:] == [("my/squads", ["squad1/*"])]
+
+
 def files_of(suite: Suite, name: str, data: Path) -> tuple[list[str | None], dict[str, object]]:
     folder = find_folder(data, name, suite.tasks[name])
     assert folder is not None
@@ -115,6 +182,14 @@ def test_a_test_file_with_labels_is_the_one_to_report_on(tmp_path: Path):
     for role in ("train", "dev", "test"):
         write(tmp_path / "SST-2" / f"{role}.tsv", [("good", "1"), ("bad", "0")])
     assert files_of(GLUE, "sst2", tmp_path) == (["train.tsv", "dev.tsv", "test.tsv"], {"columns": ("text", "label")})
+
+
+def test_packed_files_are_read_as_well(tmp_path: Path):
+    folder = tmp_path / "sst2"
+    folder.mkdir()
+    for name, place in (("train.tsv.gz", "train"), ("dev.tsv.gz", "dev"), ("train.zip.gz", "no table")):
+        (folder / name).write_bytes(gzip.compress(f"sentence\tlabel\n{place}\t1\n".encode()))
+    assert files_of(GLUE, "sst2", tmp_path)[0] == ["train.tsv.gz", None, "dev.tsv.gz"]
 
 
 def test_tasks_come_in_the_order_of_their_suite():

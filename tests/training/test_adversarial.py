@@ -49,6 +49,22 @@ def test_the_movement_has_norm_epsilon_and_the_gradients_direction(dense: bool):
     assert torch.equal(words(model), before)
 
 
+def test_the_embeddings_are_back_after_an_error():
+    model = tiny.classifier()
+    run = training(model)
+    run.backward(0, batches_of(run))
+    before = words(model).detach().clone()
+
+    def fail() -> None:
+        with Adversary(words(model), EPSILON).at_work():
+            assert not torch.equal(words(model), before)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert torch.equal(words(model), before)
+
+
 def test_the_gradient_is_that_of_both_losses():
     """Computed a second time by hand, from a model whose embeddings are moved for good."""
     model, other = tiny.classifier(dtype=torch.float64), tiny.classifier(dtype=torch.float64)

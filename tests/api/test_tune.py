@@ -3,8 +3,10 @@
 import json
 import re
 import shlex
+import sqlite3
 import sys
 import xml.etree.ElementTree as ET
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -17,6 +19,8 @@ from bertwright.api import tuning
 from bertwright.api.training_run import Trained
 from bertwright.cli import main
 from bertwright.errors import TrainingError, UsageError
+from bertwright.settings import TuneSettings
+from bertwright.settings.search_space import Space, read_space
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")  # the checks take longer than the many trainings
 
@@ -193,6 +197,54 @@ def test_where_all_fail_the_first_reason_is_said(given: Given, tmp_path: Path) -
         bertwright.tune(**given | changed)
 
 
+def ends(*outcomes: Trained | BaseException) -> Any:
+    """Instead of trainings: how one after the other ends."""
+    return patch.object(tuning, "train_once", side_effect=outcomes)
+
+
+def trained_to(loss: float) -> Trained:
+    return Trained(Path("nowhere"), {"validation": {"loss": loss}}, 1)
+
+
+def test_settings_that_do_not_go_together_end_one_trial(given: Given, tmp_path: Path) -> None:
+    space = tmp_path / "space.yaml"
+    space.write_text("batch_size: [4]\ngradient_accumulation: [8]\n")
+    changed = {"output_dir": tmp_path / "out", "trials": 2, "space": space}
+    text = r"^no trial came to its end: gradient_accumulation = 8 is more than batch_size = 4: a batch cannot be cut "
+    with pytest.raises(TrainingError, match=text):
+        bertwright.tune(**given | changed)
+    assert len(json.loads((tmp_path / "out" / "run" / "study.json").read_text())["trials"]) == 2
+
+
+def test_another_space_is_another_search(given: Given, tmp_path: Path) -> None:
+    """Its trials would be given the figures of those that were done in the same folders."""
+    space = tmp_path / "space.yaml"
+    space.write_text(SPACE)
+    changed = {"output_dir": tmp_path / "out", "space": space}
+    with ends(trained_to(0.5), KeyboardInterrupt()), pytest.raises(KeyboardInterrupt):
+        bertwright.tune(**given | changed)
+    space.write_text(f"# nothing that counts\n{SPACE}")
+    with ends(KeyboardInterrupt()), pytest.raises(KeyboardInterrupt):
+        bertwright.tune(**given | changed)
+    space.write_text(SPACE.replace("16", "24"))
+    text = rf"holds a run with other settings: space \({re.escape(str(space))}\) has other content now; go on with"
+    with pytest.raises(UsageError, match=text):
+        bertwright.tune(**given | changed)
+
+
+def test_a_database_that_is_lost_is_said(given: Given, tmp_path: Path) -> None:
+    database = tmp_path / "study.db"
+
+    def lost(*_: Any) -> Trained:
+        with closing(sqlite3.connect(database)) as connection:
+            connection.execute("DROP TABLE trial_user_attributes")
+        return trained_to(0.5)
+
+    text = r"^the database of the study was lost \(.*no such table.*\): the same command goes on where this one ended$"
+    with patch.object(tuning, "train_once", lost), pytest.raises(bertwright.BertwrightError, match=text):
+        bertwright.tune(**given | {"output_dir": tmp_path / "out", "storage": f"sqlite:///{database}"})
+
+
 def test_what_is_wrong_with_the_data_ends_it_at_once(given: Given, tmp_path: Path) -> None:
     train = write_csv(tmp_path / "train.csv", [row | {"label": "one"} for row in rows(9)])
     with pytest.raises(bertwright.DataError, match="all 9 rows have the label 'one'"):
@@ -226,6 +278,21 @@ def test_no_trial_begins_when_the_time_is_over(
     found = bertwright.tune(**given | changed)
     assert len(json.loads((found.folder / "run" / "study.json").read_text())["trials"]) == 1
     assert "1e-09 hours are over: 1 trials are done\n" in capsys.readouterr().err
+
+
+def test_workers_agree_on_what_they_do_and_not_on_where(given: Given, tmp_path: Path) -> None:
+    one = TuneSettings.create(given)
+    elsewhere = {"train": tmp_path / "t.csv", "output_dir": tmp_path, "device": "cuda", "precision": "bf16"}
+    other = one.model_copy(update={**elsewhere, "stale_seconds": 9, "worker": True, "quiet": False})
+    space = read_space(None)
+
+    def identity(settings: TuneSettings, path: str = "a", sha256: str = "1", drawn: Space = space) -> Any:
+        return tuning._identity(settings, drawn, {"train": {"path": path, "sha256": sha256}})
+
+    assert identity(one) == identity(other, path="b")
+    assert identity(one) != identity(one.model_copy(update={"epochs": 4}))
+    assert identity(one) != identity(one, sha256="2")
+    assert identity(one) != identity(one, drawn={name: space[name] for name in ("epochs", "dropout")})
 
 
 @pytest.mark.parametrize(

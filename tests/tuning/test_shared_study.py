@@ -1,6 +1,7 @@
 """A study of many workers: N slots end with N settled trials, whoever dies when; each is drawn as it would be."""
 
 import json
+import threading
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -9,8 +10,8 @@ import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import InMemoryStorage
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.trial import TrialState
 
 from bertwright.errors import UsageError
@@ -92,6 +93,32 @@ class Memory(InMemoryStorage):
 
     def record_heartbeat(self, trial_id: int) -> None:
         """A sign of life."""
+
+
+def test_a_sign_of_life_that_does_not_arrive_is_not_the_last() -> None:
+    """The database is away for a moment, while a trial is trained."""
+    later = threading.Event()
+
+    class Away(Memory):
+        beats = 0
+
+        def record_heartbeat(self, trial_id: int) -> None:
+            super().record_heartbeat(trial_id)
+            self.beats += 1
+            if self.beats == 2:  # the first one was when the trial was claimed
+                raise StorageInternalError("away")
+            if self.beats == 4:
+                later.set()
+
+    optuna.create_study(storage=(storage := Away()), study_name="study")
+    study = SharedStudy(
+        optuna.load_study(storage=storage, study_name="study"), "one", alone=False, seed=3, stale_seconds=1
+    )
+    claim = study.claim(1)
+    assert claim is not None
+    study.stale_seconds = 0  # beats follow each other at once
+    with study.alive(claim):
+        assert later.wait(60)
 
 
 class Workers:
@@ -195,6 +222,29 @@ def test_figures_on_the_way_are_compared_with_the_median(tmp_path: Path) -> None
         study.settle(claim, "complete", -slot, None, 1.0)
 
 
+def test_hours_are_those_of_ones_own_trials() -> None:
+    workers = Workers()
+    for name in "aab":
+        claim = workers.alive[name].claim(SLOTS)
+        assert claim is not None
+        workers.alive[name].settle(claim, "complete", 0.5, None, 1800.0)
+    assert [workers.alive[name].hours() for name in "abc"] == [1.0, 0.5, 0.0]
+
+
+def test_who_dies_before_the_first_sign_of_life_is_lost_as_well() -> None:
+    workers = Workers()
+    one, two = workers.alive["a"], workers.alive["b"]
+    one._fill(1)
+    one.study.ask()
+    assert two.claim(1) is None, "it may be about to say so"
+    two.stale_seconds = 0
+    claim = two.claim(1)
+    assert claim is not None
+    assert (claim.slot, two.lost()) == (0, 1)
+    one.stale_seconds = 0
+    assert one.claim(1) is None, "that one has given a sign: the database judges it"
+
+
 def test_attempts_are_counted_where_nothing_goes_on(tmp_path: Path) -> None:
     study = opened(tmp_path)
     claim = study.claim(1)
@@ -208,6 +258,20 @@ def test_another_search_under_the_same_name_is_refused(tmp_path: Path) -> None:
     text = r"^the study 'study' in sqlite:.* is of another search: learning_rate was a, now b; choose another "
     with pytest.raises(UsageError, match=text):
         opened(tmp_path, shared=True, origin="b")
+
+
+def test_the_password_is_not_said_there_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = f"sqlite:///{tmp_path / 'study.db'}"
+    monkeypatch.setattr("bertwright.tuning.study._database", lambda _, __: RDBStorage(database))
+
+    def opened_of(seed: int) -> SharedStudy:
+        url = "postgresql+psycopg://me:secret@host/x"
+        given = {"higher": True, "worker": "w", "seed": seed, "stale_seconds": 60}
+        return open_study(tmp_path / "journal.log", url, "study", origin={"seed": seed}, **given)  # type: ignore[arg-type]
+
+    opened_of(1)
+    with pytest.raises(UsageError, match=r"in postgresql\+psycopg://me:\*\*\*@host/x is of another search: seed "):
+        opened_of(2)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ import shlex
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from bertwright.api.run_folder import TRIAL, RunFolder, file_origin
 from bertwright.api.starting_point import StartingPoint
 from bertwright.api.training_run import Trained, finished_before
 from bertwright.api.training_sets import check_metric, given_files, split_seed, train_rows
-from bertwright.errors import TrainingError
+from bertwright.errors import TrainingError, UsageError
 from bertwright.evaluation.report.study import history, importance, slices
 from bertwright.evaluation.report.words import Words
 from bertwright.evaluation.svg import document
@@ -38,7 +39,7 @@ from bertwright.training.loop import Step
 from bertwright.training.run import Watcher
 from bertwright.tuning.journal import JOURNAL
 from bertwright.tuning.record import study_record
-from bertwright.tuning.study import AnotherSearchError, Claim, SharedStudy, TakenOver, open_study
+from bertwright.tuning.study import Claim, SharedStudy, TakenOver, open_study
 
 TRIALS, STUDY, WORKER = "trials", "study.json", "worker.json"
 MOST_ATTEMPTS = 5  # of a trial that never gets any further: what kills it is itself, such as the kernel for its memory
@@ -67,19 +68,12 @@ def tune(settings: TuneSettings | None = None, /, **options: object) -> Trained:
         # Not the test file, not even for its hash: what was not opened cannot have helped to choose.
         files = given_files(settings.model_copy(update={"test": None}))
         origins = {"model": model, **{role: file_origin(path) for role, path in files.items()}}
-        anew = not folder.begun
-        folder.begin(settings, origins)
+        folder.begin(settings, {**origins, "space": _space_origin(settings, space)})
         if folder.finished:
             return finished_before(folder, settings.seed)
         folder.remove_leftovers()
-        try:
-            search = _Search.prepare(settings, space, compute, folder, origins)
-        except AnotherSearchError:
-            if settings.storage is not None or not anew:
-                raise
-            (folder.run / JOURNAL).unlink()  # of a search that lost nothing, before something was corrected
-            search = _Search.prepare(settings, space, compute, folder, origins)
-        with closing(search.study):
+        search = _Search.prepare(settings, space, compute, folder, origins)
+        with closing(search.study), search.study.reached():
             return search.result()
 
 
@@ -93,8 +87,8 @@ class _Outcome:
 
     state: str
     value: float | None
-    error: str | None
-    seconds: float
+    error: str | None = None
+    seconds: float = 0.0
 
 
 class _Reporter(Watcher):
@@ -157,7 +151,8 @@ class _Search:
         say(f"best: {self.metric} {best['value']:.4f} of trial {best['number']}: {best['command']}")
         if self.settings.worker:
             return Trained(self.folder.output, {}, 0, metric=self.metric)
-        return train_seeds(_with(self.settings, best["parameters"]), self.compute, self.folder, finetune)
+        chosen = FinetuneSettings.create(_with(self.settings, best["parameters"]))
+        return train_seeds(chosen, self.compute, self.folder, finetune)
 
     def _search(self) -> Trained | None:
         """Trial after trial; returns what was stopped, if one was."""
@@ -190,9 +185,8 @@ class _Search:
         try:
             with self.study.alive(claim):
                 parameters = self.study.suggest(claim, self.space)
-                settings = _of_trial(self.settings, parameters, part)
                 self._say(claim, _shown(parameters))
-                outcome = self._outcome(claim, settings, part)
+                outcome = self._outcome(claim, parameters, part)
                 if isinstance(outcome, Trained):
                     return outcome
                 self.study.settle(claim, outcome.state, outcome.value, outcome.error, outcome.seconds)
@@ -203,7 +197,7 @@ class _Search:
         part.remove_model()
         return None
 
-    def _outcome(self, claim: Claim, settings: FinetuneSettings, part: RunFolder) -> _Outcome | Trained:
+    def _outcome(self, claim: Claim, parameters: Mapping[str, Any], part: RunFolder) -> _Outcome | Trained:
         """Train, unless that is done; what came of it is in the folder before the study hears of it."""
         record = part.run / TRIAL
         if record.exists():
@@ -211,24 +205,31 @@ class _Search:
             assert isinstance(written, dict)
             return _Outcome(**written)
         began = time.monotonic()
-        if self.study.attempts(claim, part.newest_step) > MOST_ATTEMPTS:
-            state, value = "failed", None
-            error: str | None = f"the process died {MOST_ATTEMPTS} times at the same place: too little memory?"
-        else:
-            try:
-                trained = train_once(settings, _Reporter(self.study, claim, self.metric, prune=self.settings.prune))
-            except _Pruned:
-                state, value, error = "pruned", None, None
-            except (TrainingError, RuntimeError, MemoryError) as problem:
-                state, value, error = "failed", None, next(iter(str(problem).splitlines()), type(problem).__name__)
-            else:
-                if trained.stopped_by is not None:
-                    return trained
-                state, value, error = "complete", trained.metrics["validation"][self.metric], None
-        outcome = _Outcome(state, value, error, round(time.monotonic() - began, 3))
-        values = {"state": state, "value": value, "error": error, "seconds": outcome.seconds}
-        write_json(part.made(TRIAL), values)
+        found = self._trained(claim, parameters, part)
+        if isinstance(found, Trained):
+            return found
+        outcome = replace(found, seconds=round(time.monotonic() - began, 3))
+        write_json(part.made(TRIAL), asdict(outcome))
         return outcome
+
+    def _trained(self, claim: Claim, parameters: Mapping[str, Any], part: RunFolder) -> _Outcome | Trained:
+        """Train, or go on; returns the training itself where it was stopped."""
+        if self.study.attempts(claim, part.newest_step) > MOST_ATTEMPTS:
+            died = f"the process died {MOST_ATTEMPTS} times at the same place: too little memory?"
+            return _Outcome("failed", None, died)
+        try:
+            settings = FinetuneSettings.create(_of_trial(self.settings, parameters, part.output))
+        except UsageError as problem:  # each of them is fine by itself
+            return _Outcome("failed", None, str(problem))
+        try:
+            trained = train_once(settings, _Reporter(self.study, claim, self.metric, prune=self.settings.prune))
+        except _Pruned:
+            return _Outcome("pruned", None)
+        except (TrainingError, RuntimeError, MemoryError) as problem:
+            return _Outcome("failed", None, next(iter(str(problem).splitlines()), type(problem).__name__))
+        if trained.stopped_by is not None:
+            return trained
+        return _Outcome("complete", trained.metrics["validation"][self.metric])
 
     def _say(self, claim: Claim, text: str) -> None:
         say(f"trial {claim.slot + 1} of {self.settings.trials}: {text}", quiet=self.settings.quiet)
@@ -261,13 +262,13 @@ def _identity(settings: TuneSettings, space: Space, origins: Mapping[str, Any]) 
     named |= {f"content of {role}": origin["sha256"] for role, origin in origins.items()}
     named["space"] = {name: choice.to_dict() for name, choice in space.items()}
     text = json.dumps(named, sort_keys=True)
-    return {**json.loads(text), "all": _digest(text)}
+    return {**json.loads(text), "all": sha256(text.encode()).hexdigest()[:12]}
 
 
-def _digest(text: str) -> str:
-    from hashlib import sha256
-
-    return sha256(text.encode()).hexdigest()[:12]
+def _space_origin(settings: TuneSettings, space: Space) -> dict[str, str]:
+    """The space as something that the search began with: what it says counts, and not how it is written."""
+    text = json.dumps({name: choice.to_dict() for name, choice in space.items()})
+    return {"path": str(settings.space or "the usual one"), "sha256": sha256(text.encode()).hexdigest()}
 
 
 def _worker(folder: RunFolder) -> str:
@@ -280,29 +281,28 @@ def _worker(folder: RunFolder) -> str:
     return str(found["worker"])
 
 
-def _with(settings: TuneSettings, parameters: Mapping[str, Any], **changed: Any) -> FinetuneSettings:
-    """The fine-tuning that has these parameters."""
-    same = {name: getattr(settings, name) for name in FinetuneSettings.model_fields}
-    return FinetuneSettings.create({**same, **parameters, **changed})
+def _of_trial(settings: TuneSettings, parameters: Mapping[str, Any], output: Path) -> dict[str, Any]:
+    """The values of a trial's settings; nobody has seen yet whether they go together."""
+    return {
+        **_with(settings, parameters),
+        "output_dir": output,
+        "split_seed": split_seed(settings),
+        "test": None,
+        "seeds": 1,
+        "overwrite": False,
+        "explain": False,
+        "keep_snapshots": 1,
+    }
 
 
-def _of_trial(settings: TuneSettings, parameters: Mapping[str, Any], part: RunFolder) -> FinetuneSettings:
-    return _with(
-        settings,
-        parameters,
-        output_dir=part.output,
-        split_seed=split_seed(settings),
-        test=None,
-        seeds=1,
-        overwrite=False,
-        explain=False,
-        keep_snapshots=1,
-    )
+def _with(settings: TuneSettings, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of the fine-tuning that has these parameters."""
+    return {name: getattr(settings, name) for name in FinetuneSettings.model_fields} | dict(parameters)
 
 
 def _command(settings: TuneSettings, parameters: Mapping[str, Any], number: int) -> str:
     """The trial by hand, in a folder of its own."""
-    trial = _of_trial(settings, parameters, RunFolder(Path(f"trial-{number}")))
+    trial = FinetuneSettings.model_construct(**_of_trial(settings, parameters, Path(f"trial-{number}")))
     values = trial.model_dump(mode="json") | {"keep_snapshots": None, "quiet": None}
     return shlex.join(["bertwright", "finetune", *flags(FinetuneSettings, values)])
 

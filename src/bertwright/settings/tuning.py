@@ -23,7 +23,7 @@ class TuneSettings(FinetuneSettings):
     max_hours: Annotated[float | None, Field(gt=0.0), Free] = None
     """Begin no trial after so many hours of work, interruptions not counted; the best so far becomes the model."""
     prune: bool = True
-    """Give up a trial whose validation figure is below the median of those before it at the same epoch."""
+    """Give up a trial whose validation figure is worse than the median of those before it at the same epoch."""
     storage: str | None = None
     """Database that several machines share, as postgresql+psycopg://user@host/name; a file in run/ when not given."""
     study_name: str | None = None

@@ -9,14 +9,14 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from bertwright.errors import UsageError
+from bertwright.errors import BertwrightError, UsageError
 from bertwright.settings.search_space import Choices, Range, Space
 from bertwright.tuning.journal import mend
 
@@ -32,10 +32,6 @@ FEW_TRIALS = 5  # before any is given up
 
 class TakenOver(Exception):  # noqa: N818 (it is no error)
     """Another worker took this one for dead and does its trial."""
-
-
-class AnotherSearchError(UsageError):
-    """The study is of other settings or other data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +172,14 @@ class SharedStudy:
         if self.alone:
             yield
             return
+        from optuna.exceptions import StorageInternalError
+
         over = threading.Event()
 
         def beat() -> None:
             while not over.wait(self.stale_seconds / 4):
-                self._beat(claim)
+                with suppress(StorageInternalError):  # a database that is away for a moment is no death
+                    self._beat(claim)
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
@@ -189,6 +188,23 @@ class SharedStudy:
         finally:
             over.set()
             thread.join()
+
+    @contextmanager
+    def reached(self) -> Iterator[None]:
+        """While the block runs, say it in one line when the database is lost.
+
+        Raises:
+            BertwrightError: It was lost.
+        """
+        from optuna.exceptions import StorageInternalError
+
+        try:
+            yield
+        except StorageInternalError as error:
+            reason = next(iter(str(error.__cause__ or error).splitlines()))
+            raise BertwrightError(
+                f"the database of the study was lost ({reason}): the same command goes on where this one ended"
+            ) from error
 
     def close(self) -> None:
         """Let go of the database."""
@@ -296,8 +312,8 @@ def open_study(
         stale_seconds: See `SharedStudy`.
 
     Raises:
-        AnotherSearchError: The study is of other settings or data; the text names the first difference.
-        UsageError: Optuna or the driver is not installed, or the database cannot be used.
+        UsageError: The study is of other settings or data (the text names the first difference), Optuna or the driver
+            is not installed, or the database cannot be used.
     """
     optuna = _optuna()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -315,8 +331,9 @@ def open_study(
         study.set_user_attr(_ORIGIN, dict(origin))
     elif changed := [key for key in origin if before.get(key) != origin[key]]:
         was, now = before.get(changed[0]), origin[changed[0]]
-        raise AnotherSearchError(
-            f"the study {name!r} in {storage or journal} is of another search: {changed[0]} was {was}, now {now}; "
+        where = journal if storage is None else _hidden(storage)
+        raise UsageError(
+            f"the study {name!r} in {where} is of another search: {changed[0]} was {was}, now {now}; "
             "choose another --study-name"
         )
     return SharedStudy(study, worker, alone=storage is None, seed=seed, stale_seconds=stale_seconds)

@@ -13,8 +13,11 @@ from sklearn.metrics import accuracy_score
 from small import QUICK, WORDS, json_lines, rows, write_csv
 
 import bertwright
+from bertwright.api.cross_validating import _of_fold
+from bertwright.api.run_folder import RunFolder
 from bertwright.api.suspected_labels import suspected
 from bertwright.api.training_run import Trained
+from bertwright.api.training_sets import check_files
 from bertwright.errors import UsageError
 from bertwright.files import sha256_file
 from bertwright.tasks.finetuning import Rows
@@ -134,6 +137,12 @@ def test_then_the_ordinary_training_follows(trained: Trained, given: dict[str, o
     model, folder = "model.safetensors", trained.folder
     assert sha256_file(ordinary.folder / model) == sha256_file(folder / model)
     assert [path.relative_to(folder).as_posix() for path in folder.rglob("*.safetensors")] == [model]
+
+
+def test_columns_of_the_test_file_are_no_matter_of_the_folds(given: dict[str, object], tmp_path: Path) -> None:
+    settings = bertwright.FinetuneSettings.create(given | {"output_dir": tmp_path, "slice_columns": ("label",)})
+    check_files(settings)
+    check_files(_of_fold(settings, RunFolder(tmp_path), 1, FOLDS))
 
 
 def test_stopped_in_the_second_fold_it_goes_on_there(given: dict[str, object], tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from small import QUICK, json_lines, rows, write_csv
 import bertwright
 from bertwright.api import tuning
 from bertwright.api.training_run import Trained
+from bertwright.api.training_sets import check_files
 from bertwright.cli import main
 from bertwright.errors import TrainingError, UsageError
-from bertwright.settings import TuneSettings
+from bertwright.settings import FinetuneSettings, TuneSettings
 from bertwright.settings.search_space import Space, read_space
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")  # the checks take longer than the many trainings
@@ -278,6 +279,12 @@ def test_no_trial_begins_when_the_time_is_over(
     found = bertwright.tune(**given | changed)
     assert len(json.loads((found.folder / "run" / "study.json").read_text())["trials"]) == 1
     assert "1e-09 hours are over: 1 trials are done\n" in capsys.readouterr().err
+
+
+def test_columns_of_the_test_file_are_no_matter_of_a_trial(given: Given, tmp_path: Path) -> None:
+    settings = TuneSettings.create(given | {"slice_columns": ("label",)})
+    check_files(settings)
+    check_files(FinetuneSettings.create(tuning._of_trial(settings, {}, tmp_path)))
 
 
 def test_workers_agree_on_what_they_do_and_not_on_where(given: Given, tmp_path: Path) -> None:

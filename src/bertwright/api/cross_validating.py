@@ -70,6 +70,7 @@ def _of_fold(settings: FinetuneSettings, part: RunFolder, number: int, count: in
         "split_seed": split_seed(settings),
         "seeds": 1,
         "test": None,
+        "slice_columns": None,
         "output_dir": part.output,
         "overwrite": False,
         "explain": False,

@@ -288,6 +288,7 @@ def _of_trial(settings: TuneSettings, parameters: Mapping[str, Any], output: Pat
         "output_dir": output,
         "split_seed": split_seed(settings),
         "test": None,
+        "slice_columns": None,
         "seeds": 1,
         "overwrite": False,
         "explain": False,

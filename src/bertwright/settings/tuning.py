@@ -37,7 +37,7 @@ class TuneSettings(FinetuneSettings):
 
     @field_serializer("storage", when_used="json")
     def _without_password(self, storage: str | None) -> str | None:
-        return storage and re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", storage)
+        return storage and without_password(storage)
 
     @model_validator(mode="after")
     def _fits_a_search(self) -> Self:
@@ -48,3 +48,8 @@ class TuneSettings(FinetuneSettings):
             if getattr(self, name) and self.storage is None:
                 raise ValueError(f"{name} needs storage: a study in a file has one worker, and no other name")
         return self
+
+
+def without_password(url: str) -> str:
+    """The URL of a database as it can be shown: `***` for a password before the host or behind the `?`."""
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url))

@@ -18,6 +18,7 @@ from zlib import crc32
 
 from bertwright.errors import BertwrightError, UsageError
 from bertwright.settings.search_space import Choices, Range, Space
+from bertwright.settings.tuning import without_password
 from bertwright.tuning.journal import mend
 
 if TYPE_CHECKING:
@@ -420,6 +421,7 @@ def _hidden(url: str) -> str:
     from sqlalchemy.exc import ArgumentError
 
     try:
-        return make_url(url).render_as_string(hide_password=True)
+        make_url(url)
     except ArgumentError:
         return "(no database URL)"
+    return without_password(url)

@@ -110,6 +110,16 @@ def test_ticks_are_round_and_inside(values: tuple[float, float]) -> None:
     assert all(re.fullmatch(r"-?[\d,]+(\.\d)?(e-\d+)?|-?0\.\d+", label) for label in labels), labels
 
 
+def test_there_is_some_room_above_and_below() -> None:
+    """A twentieth of what is drawn, within a plot from 52 to 234; none where the ends are given."""
+    ends: dict[tuple[float, ...], tuple[float, float]] = {(): (225.73, 60.27), (1.0, 3.0): (234.0, 52.0)}
+    for y_ends, (low, high) in ends.items():
+        (curve,) = points(
+            ElementTree.fromstring(document([Chart("t", "x", "y", [Curve("c", ((0, 1), (1, 3)))], y_ends=y_ends)]))
+        )
+        assert [y for _, y in curve] == [low, high]
+
+
 def test_bars_stand_on_zero() -> None:
     chart = ElementTree.fromstring(document([Chart("t", "x", "y", bars=[Bar(0, 1, 3), Bar(1, 2, 6)])]))
     low, high = [each for each in chart.iter(f"{SVG}rect") if each.get("class") == "bar"]

@@ -129,7 +129,7 @@ def test_marks_change_no_text(words: str, spans: list[tuple[int, int, str]]) -> 
 
 def test_a_long_text_is_shown_around_its_marks() -> None:
     words = "word " * 1000
-    read = Read(marked(words, [Mark(2500, 2504, "gold")])).text
+    read = Read(marked(words, [Mark(2502, 2507, "gold")])).text  # 240 characters before it is the middle of a word
     assert read.startswith("… word word")
     assert read.endswith("…")
     assert 400 < len(read) < 520
@@ -262,6 +262,8 @@ def test_a_search_is_told_with_its_command(tmp_path: Path) -> None:
     assert "4 trials on the validation set, searched for accuracy" in said
     assert "1 complete 0.5000 0.1 8 2 given up 0.01 16 3 chosen complete 0.7500 0.001 24 4 failed 0.0001 32" in said
     assert "bertwright finetune --seed 3" in said
+    dots = [float(x) for x in re.findall(r'class="dot" cx="([\d.]+)"', shown(folder))]
+    assert dots == [68.0, 344.0, 344.0, 206.0, 102.5, 240.5], "by number, by the rate's power of ten, by choice"
     assert "bertwright tune --model bert" in said
 
 

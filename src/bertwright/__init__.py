@@ -1,4 +1,4 @@
-"""Make BERT encoders: fine-tune, evaluate and predict, on a laptop CPU or a GPU, resumable bit for bit.
+"""Make BERT encoders: pre-train, fine-tune, evaluate and predict, on a laptop CPU or a GPU, resumable bit for bit.
 
     import bertwright
 

@@ -92,7 +92,7 @@ def _overview() -> str:
     verbs = "\n".join(f"  {verb:<9} {summary}" for verb, summary in summaries.items())
     return (
         "usage: bertwright VERB [--flag VALUE ...]\n\n"
-        "Make BERT encoders: fine-tune, evaluate and predict, on a laptop CPU or a GPU.\n\n"
+        "Make BERT encoders: pre-train, fine-tune, evaluate and predict, on a laptop CPU or a GPU.\n\n"
         f"Verbs:\n{verbs}\n\n"
         "bertwright VERB --help explains a verb's flags; bertwright --version prints the version.\n"
     )

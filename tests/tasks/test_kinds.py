@@ -30,6 +30,8 @@ FILES = {
     "multilabel, by lists": ("a.jsonl", '{"text": "x", "labels": ["a", "b"]}\n'),
     "regression": ("a.tsv", "sentence1\tsentence2\tscore\nx\ty\t2.500\nz\ty\t3\n"),
     "regression, with what is no number": ("a.csv", "text,label\nx,1.5\ny,nan\nz,-inf\n"),
+    "regression, with one slip": ("a.csv", "text,label\n" + "x,1.5\n" * 19 + "y,n/a\n"),
+    "classification, of some numbers": ("a.csv", "text,label\n" + "x,1.5\ny,large\nz,2.5\n"),
     "tagging": ("a.conll", "EU B-ORG\nrejects O\n\nGerman B-MISC\n"),
     "tagging, in JSON": ("a.jsonl", '{"tokens": ["EU"], "ner_tags": ["B-ORG"]}\n'),
     "qa": ("a.json", json.dumps(SQUAD)),

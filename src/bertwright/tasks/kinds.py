@@ -36,6 +36,7 @@ TASKS: Mapping[str, type[AnyTask]] = MappingProxyType(
 )
 _PROBLEMS = {"multi_label_classification": MultiLabel.name, "regression": Regression.name}
 _LOOKED_AT = 2_000  # rows
+_MOST = 0.9  # of the labels; what is no number among so many is for the reader to complain of
 
 
 class Guess(NamedTuple):
@@ -126,7 +127,8 @@ def _guess_by_labels(cells: list[object], separator: str | None) -> Guess:
         return Guess(MultiLabel.name, "the labels are lists")
     names = [str(cell).strip() for cell in cells if cell is not None]
     numbers = [number for name in names if (number := _number(name)) is not None]
-    if len(numbers) == len(names) and any(not number.is_integer() for number in numbers if math.isfinite(number)):
+    decimal = any(not number.is_integer() for number in numbers if math.isfinite(number))
+    if decimal and len(numbers) >= _MOST * len(names):
         return Guess(Regression.name, "the labels are decimal numbers")
     if found := _separator(names, separator):
         return Guess(MultiLabel.name, f"some labels are several with {found!r} between them")
@@ -149,7 +151,7 @@ def _as_it_is(cells: Cells) -> _Cell:
 
 
 def _number(name: str) -> float | None:
-    """The number that a label is; `nan` and `inf` among decimal numbers are for the reader to complain of."""
+    """The number that a label is; `nan` and `inf` count, for the reader to complain of."""
     try:
         return float(name)
     except ValueError:

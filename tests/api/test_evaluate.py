@@ -156,6 +156,14 @@ def test_what_is_wrong_is_one_line(changed: dict[str, object], message: str, tun
         bertwright.evaluate(**{"model": str(tuned.folder), "test": tmp_path / "test.csv"} | EXACT | given)
 
 
+def test_the_files_of_a_training_are_not_overwritten(tuned: Trained, inputs: Path) -> None:
+    run = tuned.folder / "run"
+    before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    with pytest.raises(UsageError, match=r"run holds the files of a training: choose another folder$"):
+        bertwright.evaluate(model=str(tuned.folder), test=inputs / "test.csv", output_dir=run, **EXACT)
+    assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+
+
 def test_a_model_that_was_not_fine_tuned_is_refused(inputs: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     bare.mkdir()

@@ -13,7 +13,7 @@ from bertwright.errors import ModelFolderError, UsageError
 from bertwright.evaluation.comparison import Difference, compare
 from bertwright.evaluation.text_report import comparison_report, text_report
 from bertwright.evaluation.uncertainty import DRAWS
-from bertwright.files import make_folder, write_file, write_json
+from bertwright.files import LOCK, make_folder, write_file, write_json
 from bertwright.serving.loading import load
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import EvaluateSettings
@@ -33,6 +33,8 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
     """
     settings = settled(EvaluateSettings, settings, options)
     folder = settings.output_dir
+    if folder is not None and (folder / LOCK).exists():  # its settings and figures would be lost
+        raise UsageError(f"--output-dir {folder} holds the files of a training: choose another folder")
     predictor = _predictor(settings, settings.model)
     rival = None if settings.against is None else _predictor(settings, settings.against)
     if rival is not None:

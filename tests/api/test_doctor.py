@@ -496,6 +496,13 @@ def test_too_few_rows_for_a_validation_set_are_said_as_by_finetune(
     assert "2 rows are too few to split off a validation set of 10%" in capsys.readouterr().err
 
 
+def test_too_few_rows_for_the_folds_are_said_as_by_finetune(
+    small: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*small, "--folds", "500", "--quiet"]) == 1
+    assert capsys.readouterr().err.endswith("61 different rows are too few for 500 folds\n")
+
+
 def test_hostile_texts_do_not_drive_the_terminal(
     inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

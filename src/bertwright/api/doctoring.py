@@ -8,7 +8,7 @@ from typing import Any
 from bertwright.api.common import say, settled, show
 from bertwright.api.run_folder import RunFolder
 from bertwright.api.starting_point import StartingPoint
-from bertwright.api.training_sets import check_files, check_metric, given_files, split_off, task_kind
+from bertwright.api.training_sets import check_files, check_metric, fold_of_each, given_files, split_off, task_kind
 from bertwright.evaluation.findings_text import estimate_line, lengths_line, report
 from bertwright.files import make_folder, write_json
 from bertwright.settings import DoctorSettings
@@ -84,6 +84,8 @@ def doctor(settings: DoctorSettings | None = None, /, **options: object) -> Diag
         split_off(kind, rows["train"], settings)
     task = kind.learn(rows["train"], settings)
     check_metric(task, settings.best_metric)
+    if settings.folds is not None:
+        fold_of_each(task, rows["train"], settings, settings.folds)
     positions = start.config.max_position_embeddings
     reading = Reading(LabelledFiles(task, rows), start.tokenizer, settings.max_length, positions)
     found = all_findings(reading)

@@ -11,7 +11,7 @@ from small import QUICK, rows, write_bert
 
 import bertwright
 from bertwright.api.suites import _folders
-from bertwright.errors import UsageError
+from bertwright.errors import HubError, UsageError
 from bertwright.evaluation.suite_table import TaskScore, average, suite_table
 from bertwright.settings import ClueSettings, GlueSettings, SquadSettings
 from bertwright.tasks.suites import CLUE, GLUE, SQUAD, Suite, check_tasks, find_files, find_folder
@@ -131,7 +131,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[tuple[str, list[s
     """A hub with one folder for all data sets, and what is asked of it."""
     asked = []
 
-    def download(name: str, files: list[str], *, kind: str) -> Path:
+    def download(name: str, files: list[str], *, kind: str, hint: str = "") -> Path:
         assert kind == "dataset"
         asked.append((name, files))
         return folder
@@ -245,6 +245,12 @@ def test_what_is_not_there_is_said_before_any_training(
     with pytest.raises(UsageError, match=text):
         bertwright.glue(model=str(bert), data=str(data), output_dir=tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_not_there_may_have_been_meant(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(HubError, match=r"^cannot get the data set 'gleu': .*; there is no folder gleu either$"):
+        bertwright.glue(model=str(bert), data="gleu", output_dir=tmp_path / "out")
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,8 @@ def test_a_file_of_tokens_may_have_any_name(folder: Path):
 
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path):
     assert complaint(tmp_path) == "FOLDER has no tokenizer: neither tokenizer.json nor vocab.txt is there"
+    with pytest.raises(ModelFolderError, match=r"/voacb: no such folder or file with a vocabulary; check the path$"):
+        read_vocabulary(tmp_path / "voacb")
 
 
 def test_a_file_that_cannot_be_read_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch):

@@ -120,7 +120,8 @@ def _fetched(suite: Suite, name: str, settings: SuiteSettings) -> Path | None:
     if repository is None:
         raise UsageError(f"{suite.title} has no data set on the hub that is known here: name its folder with --data")
     if not own:
-        return find_folder(download(repository, [f"{name}/*"], kind="dataset"), name, task)
+        hint = "" if settings.data is None else f"; there is no folder {settings.data} either"
+        return find_folder(download(repository, [f"{name}/*"], kind="dataset", hint=hint), name, task)
     (folder,) = {path.parent for path in download(repository, ["*.parquet"], kind="dataset").rglob("train*.parquet")}
     return folder
 

@@ -175,6 +175,8 @@ def _read_tokens(folder: Path) -> tuple[tuple[str, ...], _Normalizer | None]:
     file = _parse(_TokenizerFile, json_path) if json_path.is_file() else None
     from_json = _in_order(file, json_path) if file else ()
     from_text = _read_lines(text_path) if text_path.is_file() else ()
+    if not folder.exists():
+        raise ModelFolderError(f"{folder}: no such folder or file with a vocabulary; check the path")
     if not (from_json or from_text):
         raise ModelFolderError(f"{folder} has no tokenizer: neither tokenizer.json nor vocab.txt is there")
     if from_json and from_text and (place := _first_difference(from_json, from_text)) is not None:

@@ -184,7 +184,7 @@ def test_trials_that_fail_do_not_end_the_search(
     said = capsys.readouterr().err
     assert "trial 2 of 4: failed: the loss of step 3 is nan\n" in said
     assert (
-        f"best: loss {study['trials'][study['best']]['value']:.4f} of trial {study['best']}: bertwright finetune "
+        f"best: loss {study['trials'][study['best']]['value']:.4f} of run/trials/{study['best']}: bertwright finetune "
         in said
     )
 

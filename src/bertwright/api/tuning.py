@@ -148,7 +148,7 @@ class _Search:
             failed = [trial["error"] for trial in record["trials"] if trial["error"]]
             raise TrainingError(f"no trial came to its end: {failed[0] if failed else 'there was no time for any'}")
         best = next(trial for trial in record["trials"] if trial["number"] == record["best"])
-        say(f"best: {self.metric} {best['value']:.4f} of trial {best['number']}: {best['command']}")
+        say(f"best: {self.metric} {best['value']:.4f} of run/{TRIALS}/{best['number']}: {best['command']}")
         if self.settings.worker:
             return Trained(self.folder.output, {}, 0, metric=self.metric)
         chosen = FinetuneSettings.create(_with(self.settings, best["parameters"]))

@@ -191,6 +191,12 @@ def test_what_was_said_before_and_what_has_to_be_beaten(tmp_path: Path) -> None:
     assert "Who always says “label 0 " in said
 
 
+def test_what_is_said_in_english_is_marked_so_in_a_chinese_page(tmp_path: Path) -> None:
+    odd = {"suspicions": {"test": ["the model says one thing only"]}}
+    page = shown(run_folder(tmp_path, of_classes(2) | odd), "zh")
+    assert '<strong lang="en"><bdi>the model says one thing only</bdi></strong>' in page
+
+
 def test_a_run_without_a_test_says_so(tmp_path: Path) -> None:
     metrics = {
         "task": "classification",
@@ -222,6 +228,8 @@ def test_seeds_are_beside_each_other(tmp_path: Path) -> None:
     said = text(run_folder(tmp_path, of_classes(2) | {"seeds": seeds}))
     assert "Seed accuracy (validation) accuracy (test) 0 0.5000 0.2500 1 chosen 0.6250 0.2500" in said
     assert "Mean ± deviation 0.5625 ± 0.0884 0.2500 ± 0.0000" in said
+    of_one = text(run_folder(tmp_path / "one", of_classes(2) | {"seeds": seeds | {"runs": runs[1:]}}))
+    assert "deviation" not in of_one
 
 
 def test_folds_and_the_labels_that_they_doubt(tmp_path: Path) -> None:

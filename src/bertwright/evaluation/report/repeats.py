@@ -15,7 +15,7 @@ _SPLITS = ("validation", "held_out", "test")
 def seeds(record: RunRecord, words: Words) -> Html | None:
     """A row for each seed; nothing where there was one."""
     found = record.metrics.get("seeds")
-    if not found:
+    if not found or len(found["runs"]) < 2:
         return None
     return together(note(words("how_seeds")), _table(record, words, found, "seed"))
 

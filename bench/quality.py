@@ -67,12 +67,14 @@ def flags(chosen: QualitySet, files: dict[str, str], options: argparse.Namespace
 def run(options: argparse.Namespace, key: str, side: str, seed: int) -> dict[str, Any]:
     """Train and measure, or read what an earlier run wrote."""
     cached = options.output / key / f"{side}-{seed}.json"
-    if cached.exists():
-        found: dict[str, Any] = json.loads(cached.read_text(encoding="utf-8"))
-        return found
-    SETS[key].write(options.data, options.output / key)
     output = options.output / key / f"{side}-{seed}"
     command = commands(options, key, side, seed, output)
+    if cached.exists():
+        found: dict[str, Any] = json.loads(cached.read_text(encoding="utf-8"))
+        if _compared(shlex.split(found["command"])) != _compared(command):
+            raise SystemExit(f"{cached} is of another command: delete it, or choose another --output")
+        return found
+    SETS[key].write(options.data, options.output / key)
     print(shlex.join(command), file=sys.stderr, flush=True)
     output.parent.mkdir(parents=True, exist_ok=True)
     with (output.parent / f"{side}-{seed}.log").open("ab") as log:
@@ -88,6 +90,11 @@ def run(options: argparse.Namespace, key: str, side: str, seed: int) -> dict[str
     cached.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     rmtree(output)  # the figures stay; models of every seed would fill a disk
     return result
+
+
+def _compared(command: Sequence[str]) -> list[str]:
+    """What of a command decides about the figures: not where Python and the files lie."""
+    return [Path(part).name for part in command[1:]]
 
 
 def done(output: Path, key: str, side: str) -> list[dict[str, Any]]:

@@ -2,10 +2,12 @@
 
 import importlib
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -99,10 +101,25 @@ def test_the_table_has_means_and_differences(bench: Bench, tmp_path: Path):
 
 
 def test_what_is_there_is_not_trained_again(bench: Bench, tmp_path: Path):
+    """Unless it is of other settings; where the files lie is no setting."""
     (tmp_path / "cola").mkdir()
-    (tmp_path / "cola" / "ours-1.json").write_text('{"metrics": {"test": {"matthews_correlation": 0.5}}}')
-    flags = ["--model", "nowhere", "--data", "nowhere", "--output", str(tmp_path), "--sets", "cola"]
-    bench["quality"].main([*flags, "--sides", "ours", "--seeds", "1"])
+    cached = tmp_path / "cola" / "ours-1.json"
+    flags = ["--model", "nowhere", "--data", "nowhere", "--output", str(tmp_path), "--sets", "cola", "--sides", "ours"]
+    ran = []
+
+    def trained(command: list[str], **_: object) -> None:
+        ran.append([part.replace(str(tmp_path), "/moved") for part in command])
+        raise InterruptedError
+
+    with patch("subprocess.run", trained), patch.object(bench["quality_sets"].QualitySet, "write"):
+        with pytest.raises(InterruptedError):
+            bench["quality"].main([*flags, "--seeds", "1"])
+        figures = {"metrics": {"test": {"matthews_correlation": 0.5}}, "command": shlex.join(["python9", *ran[0][1:]])}
+        cached.write_text(json.dumps(figures))
+        bench["quality"].main([*flags, "--seeds", "1"])
+        with pytest.raises(SystemExit, match=r"ours-1\.json is of another command: delete it, or choose another"):
+            bench["quality"].main([*flags, "--seeds", "1", "--max-steps", "3"])
+    assert len(ran) == 1
 
 
 @pytest.mark.data

@@ -134,6 +134,11 @@ def test_settings_that_may_change_when_a_run_is_resumed() -> None:
             "gradient_accumulation = 4 is more than batch_size = 2: "
             "a batch cannot be cut into more parts than it has texts",
         ),
+        (
+            {"stride": 63, "max_length": 64},
+            "stride = 63 is more than the 62 tokens that max_length = 64 leaves a window: "
+            "what stands between two windows would be read in none",
+        ),
     ],
 )
 def test_a_wrong_value_is_one_line_that_says_what_is_right(values: dict[str, object], text: str) -> None:

@@ -226,7 +226,7 @@ def test_models_of_other_labels_cannot_be_compared(tuned: Trained, finetune: Fin
     files = {name: write_csv(tmp_path / f"{name}.csv", rows(20, two)) for name in ("train", "validation")}
     other = finetune(**files, quiet=True).folder
     with pytest.raises(
-        UsageError, match=r"out has the labels animal, plant, and --model has animal, plant, tool: they"
+        UsageError, match=r"out has the labels 'animal', 'plant', and --model has 'animal', 'plant', 'tool': they"
     ):
         bertwright.evaluate(model=str(tuned.folder), against=str(other), test=files["train"], **EXACT)
     (tmp_path / "scores.csv").write_text("text,label\n" + "the cat,0.5\nthe oak,1.25\n" * 9)

@@ -278,7 +278,7 @@ def test_no_trial_begins_when_the_time_is_over(
     changed = {"output_dir": tmp_path / "out", "max_hours": 1e-9, "seeds": 1, "test": None, "epochs": 1}
     found = bertwright.tune(**given | changed)
     assert len(json.loads((found.folder / "run" / "study.json").read_text())["trials"]) == 1
-    assert "1e-09 hours are over: 1 trials are done\n" in capsys.readouterr().err
+    assert "1e-09 hours are over: 1 trial done\n" in capsys.readouterr().err
 
 
 def test_columns_of_the_test_file_are_no_matter_of_a_trial(given: Given, tmp_path: Path) -> None:

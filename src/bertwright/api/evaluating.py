@@ -18,6 +18,7 @@ from bertwright.serving.loading import load
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import EvaluateSettings
 from bertwright.tasks.kinds import judging, lost_part
+from bertwright.text.complaints import all_shown
 from bertwright.text.tables.table import Table
 
 
@@ -103,7 +104,7 @@ def _check_comparable(name: str, one: Predictor, other: Predictor) -> None:
     if task != others:
         raise UsageError(f"--against {name} was made for {others}, and --model for {task}: they cannot be compared")
     if one.labels != other.labels:
-        has, wanted = ", ".join(other.labels), ", ".join(one.labels)
+        has, wanted = all_shown(other.labels), all_shown(one.labels)
         raise UsageError(f"--against {name} has the labels {has}, and --model has {wanted}: they cannot be compared")
 
 

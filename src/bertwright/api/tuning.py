@@ -34,6 +34,7 @@ from bertwright.settings import FinetuneSettings, TuneSettings
 from bertwright.settings.command import flags
 from bertwright.settings.search_space import Space, read_space
 from bertwright.tasks.metrics import LOWER_IS_BETTER
+from bertwright.text.complaints import counted
 from bertwright.training.device import Compute
 from bertwright.training.loop import Step
 from bertwright.training.run import Watcher
@@ -166,13 +167,13 @@ class _Search:
                     return stopped
             elif open_slots := self.study.open_slots(self.settings.trials):
                 if not told:
-                    say(f"{open_slots} trials are with other workers: waiting for them", quiet=self.settings.quiet)
+                    say(f"{counted(open_slots, 'trial')} with other workers: waiting", quiet=self.settings.quiet)
                 told = True
                 self.study.wait()
             else:
                 return None
             claim = None
-        say(f"{self.settings.max_hours} hours are over: {len(self.study.settled())} trials are done")
+        say(f"{self.settings.max_hours} hours are over: {counted(len(self.study.settled()), 'trial')} done")
         return None
 
     def _has_time(self) -> bool:

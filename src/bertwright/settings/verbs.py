@@ -80,6 +80,16 @@ class TrainingSettings(LearningSettings):
         return self
 
     @model_validator(mode="after")
+    def _windows_leave_nothing_out(self) -> Self:
+        room = self.max_length - 2  # [CLS] and [SEP]
+        if self.stride is not None and self.stride > room:
+            raise ValueError(
+                f"stride = {self.stride} is more than the {room} tokens that max_length = {self.max_length} leaves a "
+                "window: what stands between two windows would be read in none"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _batch_can_be_cut(self) -> Self:
         if self.gradient_accumulation > self.batch_size:
             raise ValueError(

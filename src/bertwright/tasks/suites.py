@@ -137,9 +137,7 @@ CLUE = Suite(
         "chnsenticorp": SuiteTask(
             "ChnSentiCorp", "classification", _ACCURACY, (_columns("text_a", None, "label"), *_ONE)
         ),
-        "cmrc2018": SuiteTask(
-            "CMRC 2018", "qa", ("exact_match", "f1"), settings={"max_length": 384, "epochs": 2, "stride": 128}
-        ),
+        "cmrc2018": SuiteTask("CMRC 2018", "qa", ("exact_match", "f1"), settings={"max_length": 384, "epochs": 2}),
     },
     {"epochs": 3, "batch_size": 32, "learning_rate": 5e-5, "max_length": 128},
 )
@@ -159,7 +157,7 @@ SQUAD = Suite(
             hub="rajpurkar/squad_v2",
         ),
     },
-    {"epochs": 3, "batch_size": 32, "learning_rate": 5e-5, "max_length": 384, "stride": 128},
+    {"epochs": 3, "batch_size": 32, "learning_rate": 5e-5, "max_length": 384},
 )
 
 

@@ -17,6 +17,11 @@ def shown(text: str) -> str:
     return repr(text) if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]!r}…"
 
 
+def counted(number: int, name: str) -> str:
+    """Return `1 column`, `3 columns`."""
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"
+
+
 def all_shown(texts: Iterable[str]) -> str:
     """Return the texts with commas between them, cut at 30."""
     listed = list(texts)

@@ -211,6 +211,7 @@ def test_number_letter_and_text_say_the_same(texts: list[str], data: st.DataObje
         ({"choices": ["a", " "]}, "empty choice 1"),
         ({"choices": ["a", 3]}, "the choice 1 is a number, not a string"),
         ({"choices": 3}, "the choices are '3', not a list"),
+        ({"choices": None}, "no choices are given"),
         ({"choices": {"text": ["a", "b"], "label": ["A"]}}, "there are 2 choices and 1 labels of choices"),
         ({"context": ""}, "empty context"),
         ({"context": ["c"]}, "the context is a list, not a string"),

@@ -185,7 +185,7 @@ def test_any_bytes_are_rows_or_one_clear_error(folder: Path, ending: str, conten
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("text,label\na,1\nb\n", "1 columns where 2 are expected in 'b'"),
+        ("text,label\na,1\nb\n", "1 column where 2 are expected in 'b'"),
         ("text,label\na,1\n\n,2\n", "empty text in ',2'"),
         ("text,label\na,1\nb, \n", "empty label in 'b, '"),
         ('text,label\na,1\n"b" c,2\n', "text follows a closing quote in '\"b\" c,2'"),
@@ -234,7 +234,7 @@ def test_many_bad_rows_are_counted_and_the_first_named_on_one_printable_line(tmp
         list(open_table(path).read())
     text = str(caught.value)
     assert "9 of 10 rows" in text
-    assert "name.csv':3: 1 columns" in text
+    assert "name.csv':3: 1 column where" in text
     assert "name.csv':5: 1 columns" in text
     assert "'\\x1b[31m" + "x" * 55 + "'…" in text
     assert "; and 6 more; correct them" in text

@@ -120,8 +120,8 @@ def test_a_line_with_other_columns_makes_its_sentence_unusable(tmp_path: Path):
     path = put(tmp_path / "a.conll", "EU B-ORG\nrejects O\n\nGerman B-MISC\ncall\nto O\n\nboycott O\n\nthe O\n#lamb\n")
     good, bad, last, hashtag = open_tagged(path).rows()
     assert (good.line, last.line) == (1, 8)
-    assert bad == BadRow(5, "1 columns where 2 are expected", "call")
-    assert hashtag == BadRow(11, "1 columns where 2 are expected", "#lamb")
+    assert bad == BadRow(5, "1 column where 2 are expected", "call")
+    assert hashtag == BadRow(11, "1 column where 2 are expected", "#lamb")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ def choices_in_list(cell: object) -> Choices:
             names = [pair["label"] for pair in pairs if "label" in pair]
         case list(texts) | {"text": list(texts)}:
             pass
+        case None:
+            raise UnusableCellError("no choices are given")
         case _:
             raise UnusableCellError(f"the choices are {shown(str(cell))}, not a list")
     if names and len(names) != len(texts):

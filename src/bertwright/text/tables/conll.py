@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bertwright.errors import DataError, UsageError
-from bertwright.text.complaints import all_shown, place, shown
+from bertwright.text.complaints import all_shown, counted, place, shown
 from bertwright.text.tables.records import Record
 
 WORDS, TAGS = "words", "tags"
@@ -77,7 +77,7 @@ class Conll:
         """Yield one record a sentence, with a list of strings for each name; its line is that of the first word."""
         for sentence in self._sentences():
             if bad := next((line for line in sentence if len(line.cells) != self.width), None):
-                problem = f"{len(bad.cells)} columns where {self.width} are expected"
+                problem = f"{counted(len(bad.cells), 'column')} where {self.width} are expected"
                 yield Record(bad.number, bad.text, problem=problem)
             else:
                 columns = [self.places[name] for name in names]

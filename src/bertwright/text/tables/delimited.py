@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bertwright.errors import DataError, UsageError
-from bertwright.text.complaints import all_shown, place
+from bertwright.text.complaints import all_shown, counted, place
 from bertwright.text.lines import without_ending
 from bertwright.text.tables.cells import LONGEST_CELL
 from bertwright.text.tables.columns import IGNORED, Named, is_header
@@ -72,7 +72,7 @@ class Delimited:
             if row.problem:
                 yield Record(row.line, row.raw, problem=row.problem)
             elif len(cells) != width:
-                yield Record(row.line, row.raw, problem=f"{len(cells)} columns where {width} are expected")
+                yield Record(row.line, row.raw, problem=f"{counted(len(cells), 'column')} where {width} are expected")
             else:
                 yield Record(row.line, row.raw, tuple(cells[position] for position in positions))
 

@@ -20,6 +20,7 @@ from bertwright.api.training_run import Trained
 from bertwright.api.training_sets import check_files
 from bertwright.errors import UsageError
 from bertwright.files import sha256_file
+from bertwright.tasks.classification import Classification
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.multilabel import MultiLabel
 from bertwright.tasks.regression import Regression
@@ -184,18 +185,29 @@ def test_a_fold_that_is_none_is_refused(fold: str, given: dict[str, object], tmp
         bertwright.finetune(**given | {"folds": None, "fold": fold}, output_dir=tmp_path / "out")
 
 
+def test_models_that_know_nothing_call_no_label_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Rows(Path("t.csv"), [Row(f"text {n}", None, "ab"[n % 2], n + 2) for n in range(40)])
+    unsure = [0.5 + 0.01 * (n % 3) for n in range(40)]
+    answers = [{"scores": {"a": first, "b": 1 - first}} for first in unsure]
+    assert suspected(Classification(("a", "b")), table, answers) is None
+    assert capsys.readouterr().err == (
+        "warning: t.csv: no label is called wrong, as the models of the folds know no more of them than how frequent "
+        "each is: train longer, with --epochs or a higher --learning-rate\n"
+    )
+
+
 def test_several_labels_are_looked_at_one_by_one() -> None:
     """Each is on or off for itself; the thresholds of `plant` are low, as it is never sure."""
     task = MultiLabel(("plant", "tool"))
-    labels = [("plant",), ("plant", "tool"), ("tool",), (), ("tool",), ()]
-    scores = [(0.4, 0.1), (0.5, 0.9), (0.1, 0.8), (0.6, 0.2), (0.0, 0.1), (0.1, 0.2)]
+    labels = [("plant",), ("plant", "tool"), ("tool",), (), ("tool",), ()] * 4
+    scores = [(0.4, 0.1), (0.5, 0.9), (0.1, 0.8), (0.6, 0.2), (0.0, 0.1), (0.1, 0.2)] * 4
     table = Rows(Path("t.jsonl"), [Row(f"text {n}", None, names, n + 1) for n, names in enumerate(labels)])
     answers = [{"scores": dict(zip(task.labels, each, strict=True))} for each in scores]
     found = suspected(task, table, answers)
     assert found is not None
     assert [(one.place, one.given, one.model) for one in found] == [
-        ("t.jsonl:5", "tool", "not tool"),
-        ("t.jsonl:4", "not plant", "plant"),
+        *((f"t.jsonl:{line}", "tool", "not tool") for line in (5, 11, 17, 23)),
+        *((f"t.jsonl:{line}", "not plant", "plant") for line in (4, 10, 16, 22)),
     ]
     assert (found[0].probability, found[0].given_probability) == pytest.approx((0.9, 0.1))
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertwright.evaluation.label_errors import likely_errors
+from bertwright.evaluation.label_errors import likely_errors, tells_apart
 
 
 def by_hand(probabilities: list[list[float]], labels: list[int]) -> list[tuple[int, int]]:
@@ -63,3 +63,30 @@ def test_the_thresholds_are_those_of_each_class() -> None:
 
 def test_nothing_is_likely_in_what_fits() -> None:
     assert likely_errors(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1])) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_models_that_know_nothing_are_known_by_it(seed: int) -> None:
+    """Their probabilities owe nothing to the labels: but for what learned them, each is as sure as the last."""
+    draw = np.random.default_rng(seed)
+    labels = draw.permutation(np.repeat([0, 1], [70, 50]))
+    first = 0.58 + 0.05 * draw.normal(size=120)
+    unknowing = np.stack([first, 1 - first], axis=1)
+    assert likely_errors(unknowing, labels), "or there would be nothing to hold back"
+    assert not tells_apart(unknowing, labels)
+    assert tells_apart(*drawn(seed, 120, 3, 0.3)[:2])
+
+
+def test_who_always_says_the_commonest_class_may_know_more() -> None:
+    """The rare class is ten times likelier where it is right, and never the likeliest."""
+    rare = np.repeat([0.04, 0.4], [95, 5])
+    probabilities, labels = np.stack([1 - rare, rare], axis=1), np.repeat([0, 1], [95, 5])
+    assert tells_apart(probabilities, labels)
+    assert not tells_apart(probabilities, labels[::-1])
+
+
+def test_who_is_too_sure_may_know_more() -> None:
+    """Three of four are right, and the others cost more than a coin would."""
+    labels = np.arange(100) % 2
+    said = np.where(np.arange(100) % 4 == 0, 1 - labels, labels)
+    assert tells_apart(np.where(said[:, None] == [0, 1], 0.9999, 0.0001), labels)

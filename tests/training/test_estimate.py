@@ -1,8 +1,11 @@
 """What a training will take: the counts are exact, and memory goes with the batch; times are for the reader."""
 
+from itertools import count
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
+import pytest
 import torch
 
 import tiny
@@ -30,6 +33,18 @@ def test_steps_tokens_and_weights_are_counted() -> None:
     assert found.weights == sum(weights.numel() for weights in tiny.classifier().parameters())
     assert estimated(max_steps=7).steps == 7
     assert found.seconds > 0
+
+
+def test_every_training_of_seeds_and_folds_takes_its_time() -> None:
+    """Those of F folds learn from one part in F less, if it is the rows that say how long they learn."""
+    with patch("bertwright.training.estimate.perf_counter", count().__next__):  # each step takes one second
+        one, seeds, folds, fixed = (
+            estimated(**given)
+            for given in ({}, {"seeds": 3}, {"seeds": 3, "folds": 5}, {"seeds": 3, "folds": 5, "max_steps": 18})
+        )
+    assert one.steps == fixed.steps == 18
+    assert [found.trainings for found in (one, seeds, folds, fixed)] == [1, 3, 8, 8]
+    assert [found.seconds / one.seconds for found in (seeds, folds, fixed)] == pytest.approx([3, 7, 8])
 
 
 def test_memory_goes_with_the_largest_part_of_a_batch() -> None:

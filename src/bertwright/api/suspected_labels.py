@@ -6,12 +6,12 @@ For classification, and for each label of multi-label classification by itself; 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from bertwright.api.common import say
-from bertwright.evaluation.label_errors import likely_errors
+from bertwright.api.common import say, warn
+from bertwright.evaluation.label_errors import likely_errors, tells_apart
 from bertwright.tasks.classification import Classification
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.kinds import AnyTask
@@ -19,6 +19,14 @@ from bertwright.tasks.multilabel import MultiLabel
 from bertwright.text.complaints import place, shown
 
 _SHOWN = 3
+
+
+class _Question(NamedTuple):
+    """What one label is chosen by: N rows, the probabilities of each name, and the given one's number."""
+
+    probabilities: Any
+    given: Any
+    names: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,7 @@ class Suspected:
 
 
 def suspected(task: AnyTask, rows: Rows[Any], answers: Sequence[Mapping[str, Any]]) -> list[Suspected] | None:
-    """The likeliest first; None where there is no rule for the task.
+    """The likeliest first; None where there is no rule for the task, or the models tell no label from another.
 
     Args:
         task: What the rows are labelled for.
@@ -53,22 +61,25 @@ def suspected(task: AnyTask, rows: Rows[Any], answers: Sequence[Mapping[str, Any
         answers: What a model that has not seen it says to each, as in predictions.jsonl.
     """
     if isinstance(task, Classification):
-        given = [task.labels.index(row.label) for row in rows]
-        return list(_among(rows, _scores(answers, task.labels), given, task.labels))
-    if isinstance(task, MultiLabel):
-        scores, truths = _scores(answers, task.labels), task.numbers(rows)
-        found = [
-            suspect
-            for column, label in enumerate(task.labels)
-            for suspect in _among(
-                rows,
-                np.stack([1 - scores[:, column], scores[:, column]], axis=1),
-                truths[:, column].astype(int).tolist(),
-                (f"not {label}", label),
-            )
+        given = np.array([task.labels.index(row.label) for row in rows])
+        questions = [_Question(_scores(answers, task.labels), given, task.labels)]
+    elif isinstance(task, MultiLabel):
+        scores, truths = _scores(answers, task.labels), task.numbers(rows).astype(np.int64)
+        questions = [
+            _Question(np.stack([1 - own, own], axis=1), truth, (f"not {label}", label))
+            for label, own, truth in zip(task.labels, scores.T, truths.T, strict=True)
         ]
-        return sorted(found, key=lambda suspect: suspect.given_probability - suspect.probability)
-    return None
+    else:
+        return None
+    known = [question for question in questions if tells_apart(question.probabilities, question.given)]
+    if not known:
+        warn(
+            f"{rows.path}: no label is called wrong, as the models of the folds know no more of them than how frequent "
+            "each is: train longer, with --epochs or a higher --learning-rate"
+        )
+        return None
+    found = [suspect for question in known for suspect in _among(rows, question)]
+    return sorted(found, key=lambda suspect: suspect.given_probability - suspect.probability)
 
 
 def say_suspected(suspects: Sequence[Suspected], path: Path, listed: Path) -> None:
@@ -89,10 +100,10 @@ def _scores(answers: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> Any:
     return np.array([[answer["scores"][label] for label in labels] for answer in answers])
 
 
-def _among(rows: Rows[Any], probabilities: Any, given: Sequence[int], names: Sequence[str]) -> Iterator[Suspected]:
-    labels = np.asarray(given, dtype=np.int64)
-    for row, other, _ in likely_errors(probabilities, labels):
-        item, own = rows.items[row], labels[row]
+def _among(rows: Rows[Any], question: _Question) -> Iterator[Suspected]:
+    probabilities, given, names = question
+    for row, other, _ in likely_errors(probabilities, given):
+        item, own = rows.items[row], given[row]
         yield Suspected(
             place=place(rows.path, item.line),
             text=item.text,

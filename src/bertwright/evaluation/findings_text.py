@@ -48,9 +48,11 @@ def lengths_line(lengths: Lengths) -> str:
 
 def estimate_line(estimate: Estimate, device: str) -> str:
     """Steps, time and memory, and that they are estimated."""
+    one = estimate.trainings == 1
+    steps = f"{estimate.steps} steps" if one else f"{estimate.trainings} trainings of up to {estimate.steps} steps"
     return (
-        f"training, estimated from a few timed steps on {device}: {estimate.steps} steps, "
-        f"about {_duration(estimate.seconds)} and {estimate.memory / 2**30:.1f} GiB of memory"
+        f"training, estimated from a few timed steps on {device}: {steps}, "
+        f"about {_duration(estimate.seconds)}{'' if one else ' in all'} and {estimate.memory / 2**30:.1f} GiB of memory"
     )
 
 

@@ -24,6 +24,25 @@ class Suspect(NamedTuple):
     margin: float
 
 
+def tells_apart(probabilities: Float[np.ndarray, "N C"], given: Int[np.ndarray, " N"]) -> bool:
+    """Whether the models know more of these rows than how frequent each class is; else their doubts are noise.
+
+    They do where they are right more often than who always says the commonest class, or where their cross-entropy is
+    below that of the classes' shares (it may be though each answer is the commonest class); by two standard errors.
+
+    Args:
+        probabilities: As of `likely_errors`.
+        given: As there.
+    """
+    shares = np.bincount(given, minlength=probabilities.shape[1]) / len(given)
+    commonest = shares.max()
+    right = (probabilities.argmax(axis=1) == given).mean()
+    own = np.maximum(probabilities[np.arange(len(given)), given], np.finfo(np.float64).tiny)
+    gains = np.log(own / shares[given])
+    luck = 2 / np.sqrt(len(given))
+    return bool(right > commonest + luck * np.sqrt(commonest * (1 - commonest)) or gains.mean() > luck * gains.std())
+
+
 def likely_errors(probabilities: Float[np.ndarray, "N C"], given: Int[np.ndarray, " N"]) -> list[Suspect]:
     """The rows that confident learning takes for another class than the given one, the likeliest first.
 

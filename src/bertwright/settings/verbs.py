@@ -84,8 +84,8 @@ class TrainingSettings(LearningSettings):
         room = self.max_length - 2  # [CLS] and [SEP]
         if self.stride is not None and self.stride > room:
             raise ValueError(
-                f"stride = {self.stride} is more than the {room} tokens that max_length = {self.max_length} leaves a "
-                "window: what stands between two windows would be read in none"
+                f"stride = {self.stride} is more than a window holds ({room} with max_length = {self.max_length}): "
+                "what stands between two windows would be read in none"
             )
         return self
 

@@ -31,14 +31,16 @@ class Estimate:
     """What a training will take.
 
     Attributes:
-        steps: Optimizer steps.
-        tokens: That go through the model, in all steps.
-        seconds: Training, and an evaluation in each epoch.
+        steps: Optimizer steps of one training, the longest where there are several.
+        trainings: How many there are, of seeds and of folds.
+        tokens: That go through the model, in all steps of one.
+        seconds: All trainings, and an evaluation in each epoch.
         memory: Bytes, at the largest batch.
         weights: Numbers in the model.
     """
 
     steps: int
+    trainings: int
     tokens: int
     seconds: float
     memory: int
@@ -111,7 +113,11 @@ def estimate(
         + whole.weights * (_BYTES_PER_WEIGHT + (4 if settings.ema_decay else 0))
         + whole.saved * largest / tokens
     )
-    return Estimate(steps, int(steps * per_step), seconds, int(memory), int(whole.weights))
+    folds = settings.folds or 0
+    shorter = 0 if settings.max_steps or not folds else 1  # each fold is without its own part: one in all
+    seconds *= settings.seeds + folds - shorter
+    weights = int(whole.weights)
+    return Estimate(steps, settings.seeds + folds, int(steps * per_step), seconds, int(memory), weights)
 
 
 def _taken(

@@ -235,7 +235,7 @@ def test_many_bad_rows_are_counted_and_the_first_named_on_one_printable_line(tmp
     text = str(caught.value)
     assert "9 of 10 rows" in text
     assert "name.csv':3: 1 column where" in text
-    assert "name.csv':5: 1 columns" in text
+    assert "name.csv':5: 1 column where" in text
     assert "'\\x1b[31m" + "x" * 55 + "'…" in text
     assert "; and 6 more; correct them" in text
     assert text.isprintable()

@@ -117,6 +117,14 @@ def test_what_is_learned_of_the_rows():
         Questions.check_training(rows_of(some.items[1]))
 
 
+def test_windows_shorter_than_the_usual_stride_overlap():
+    asked = rows_of(row("who ?", "anna " * 30 + "paris " * 10 + "it " * 30, ("paris " * 10).strip()))
+    task = Questions.learn(asked, SETTINGS.model_copy(update={"max_length": 40}))
+    windows = task.encode(asked, TOKENIZER, 40).windows
+    assert any(start <= 30 and stop >= 40 for start, stop in zip(windows.start, windows.stop, strict=True))
+    assert Questions.learn(asked, SETTINGS.model_copy(update={"max_length": 384})).stride == 128
+
+
 def test_the_loss_of_the_tally_is_that_of_training():
     task = Questions(stride=2)
     some = rows_of(row("who ?", "anna in paris . annas book", "paris"), row("it", "book", number=2))

@@ -55,7 +55,7 @@ class TrainingSettings(LearningSettings):
     window_pooling: Pooling = "mean"
     """What becomes of the logits of a text's windows (--long window)."""
     stride: Annotated[Positive | None, Spelled("doc_stride")] = None
-    """Tokens between the beginnings of two windows: 128 (qa) or 3/4 of a window (--long window) when not given."""
+    """Tokens from one window to the next; not given: 128, at most half of --max-length (qa); 3/4 of a window (long)."""
     max_answer_length: Positive = 30
     """Tokens of the longest answer (qa)."""
     crf: bool = False

@@ -275,7 +275,7 @@ class Questions(ContextTask[QuestionRow]):
         return cls(
             unanswerable=any(not row.answers for row in rows),
             chinese=_mostly_chinese(rows),
-            stride=settings.stride or STRIDE,
+            stride=settings.stride or min(STRIDE, settings.max_length // 2),  # shorter windows should overlap, too
             max_answer_length=settings.max_answer_length,
         )
 

@@ -314,6 +314,17 @@ def test_for_a_prediction_answers_are_not_looked_at(tmp_path: Path) -> None:
     assert [(row.id, row.question, row.answers) for row in rows] == [("q1", "Who ruled?", None), ("q2", "", None)]
 
 
+@pytest.mark.parametrize("key", ["question", "context"])
+def test_for_a_prediction_a_text_may_be_empty_but_not_missing(tmp_path: Path, key: str) -> None:
+    whole = {"id": "q1", "question": "Who ruled?", "context": CONTEXT}
+    lines = [{**whole, "id": "q0", key: ""}, {name: value for name, value in whole.items() if name != key}]
+    path = put(tmp_path / "a.jsonl", "\n".join(map(json.dumps, lines)))
+    empty, missing = open_questions(path, needs_answers=False).rows()
+    assert isinstance(empty, QuestionRow)
+    assert isinstance(missing, BadRow)
+    assert missing.reason == f"question 'q1': the key {key!r} is missing"
+
+
 # ---- the file as a whole
 
 

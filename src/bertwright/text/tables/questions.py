@@ -169,8 +169,8 @@ class _Reader:
             raise UnusableCellError(f"the one on line {self._lines[own_id]} has the same id")
         self._lines[own_id] = line
         may_be_empty = not self.needs_answers
-        question = text_of(_first(fields, _QUESTIONS), "question", may_be_empty=may_be_empty)
-        context = text_of(_first(fields, _CONTEXTS), "context", may_be_empty=may_be_empty)
+        question = text_of(_named(fields, _QUESTIONS), "question", may_be_empty=may_be_empty)
+        context = text_of(_named(fields, _CONTEXTS), "context", may_be_empty=may_be_empty)
         answers = self.answers.read(fields, context) if self.needs_answers else None
         title = fields.get("title")
         return QuestionRow(own_id, question, context, answers, line, title if isinstance(title, str) else None)
@@ -183,6 +183,17 @@ def _id_of(fields: Mapping[str, Any], number: int) -> str:
         return str(number)
     is_number = isinstance(given, int) and not isinstance(given, bool)
     return text_of(str(given) if is_number else given, "id", may_be_empty=False)
+
+
+def _named(fields: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """Return the value of the first of these keys that is there; an empty value is something else than none.
+
+    Raises:
+        UnusableCellError: None of them is there.
+    """
+    if fields.keys().isdisjoint(names):
+        raise UnusableCellError(f"the key {names[0]!r} is missing")
+    return _first(fields, names)
 
 
 def _first(fields: Mapping[str, Any], names: Sequence[str]) -> Any:

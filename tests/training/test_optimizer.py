@@ -1,6 +1,8 @@
 """The optimizer: torch's AdamW on dense gradients, step by step; its groups, rates, state and refusals."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Iterable
 from itertools import product
 
@@ -97,6 +99,16 @@ def test_parameters_without_a_gradient_stay():
     moved = {name for name, weight in weights(model).items() if not torch.equal(weight, before[name])}
     assert moved == {"classifier.weight"}
     assert optimizer.state().keys() == {"exp_avg.classifier.weight", "exp_avg_sq.classifier.weight"}
+
+
+def test_a_step_does_not_import_torchs_compiler():
+    """Which takes seconds, and what makes a `torch.optim.Optimizer` imports it."""
+    script = (
+        "import sys, torch; from bertwright.training.optimizer import Optimizer; model = torch.nn.Linear(2, 2)\n"
+        "optimizer = Optimizer(model, weight_decay=0.1)\n"
+        "model(torch.ones(1, 2)).sum().backward(); optimizer.step(0.1); print('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], text=True) == "False\n"
 
 
 # ---- groups

@@ -1,65 +1,55 @@
 """LAMB: AdamW whose step of each parameter is as long as the parameter, times the rate (You et al. 2020, algorithm 2).
 
-For batches of thousands of sequences, where one rate does not suit all layers. Its state is named as AdamW's.
+For batches of thousands of sequences, where one rate does not suit all layers.
 """
 
-from collections.abc import Callable
-from typing import Any, overload
+import math
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
+from bertwright.training.moments import Moments
 
-class Lamb(torch.optim.Optimizer):
-    """The rule.
+
+def lamb(
+    parameters: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    moments: Sequence[Moments],
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-6,
+) -> None:
+    """One step. Vectors (biases, norms) take plain Adam steps, as in the authors' code.
 
     Args:
-        params: Parameters, or groups of them with their own `weight_decay`.
-        lr: Learning rate.
+        parameters: What is moved.
+        gradients: One for each.
+        moments: One for each.
+        learning_rate: Length of the step of a matrix, as a share of the matrix's own.
+        weight_decay: Share of each parameter that is added to its step.
         betas: Decay of the two moments.
         eps: Keeps the quotient of the moments finite.
-        weight_decay: Decoupled decay. Vectors (biases, norms) have none and take plain Adam steps, as in the authors'
-            code.
     """
+    for parameter, gradient, kept in zip(parameters, gradients, moments, strict=True):
+        update = _direction(gradient, kept, betas, eps).add_(parameter, alpha=weight_decay)
+        parameter.sub_(update, alpha=learning_rate * _trust(parameter, update))
 
-    def __init__(
-        self,
-        params: Any,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-6,
-        weight_decay: float = 0.0,
-    ) -> None:
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Update every parameter that has a gradient."""
-        assert closure is None, "not used here"
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, group)
-        return None
+def _direction(gradient: Tensor, kept: Moments, betas: tuple[float, float], eps: float) -> Tensor:
+    """The quotient of the moments, both corrected for having begun at 0."""
+    kept.step.add_(1)
+    taken, (beta1, beta2) = float(kept.step), betas
+    mean = kept.exp_avg.lerp_(gradient, 1 - beta1)
+    square = kept.exp_avg_sq.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+    begun1, begun2 = 1 - math.pow(beta1, taken), 1 - math.pow(beta2, taken)
+    return (mean / begun1).div_((square / begun2).sqrt_().add_(eps))
 
-    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = torch.zeros(())
-            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
-        state["step"] += 1
-        taken, (beta1, beta2) = float(state["step"]), group["betas"]
-        mean = state["exp_avg"].lerp_(parameter.grad, 1 - beta1)
-        square = state["exp_avg_sq"].mul_(beta2).addcmul_(parameter.grad, parameter.grad, value=1 - beta2)
-        root = (square / (1 - beta2**taken)).sqrt_().add_(group["eps"])
-        update = (mean / (1 - beta1**taken)).div_(root)
-        trust = 1.0
-        update.add_(parameter, alpha=group["weight_decay"])
-        if parameter.ndim > 1:
-            lengths = parameter.norm(), update.norm()
-            trust = float(lengths[0] / lengths[1]) if all(lengths) else 1.0
-        parameter.sub_(update, alpha=group["lr"] * trust)
+
+def _trust(parameter: Tensor, update: Tensor) -> float:
+    """How long a matrix is as a share of its step; 1 where either is all zeros, or it would never move."""
+    if parameter.ndim < 2:
+        return 1.0
+    lengths = parameter.norm(), update.norm()
+    return float(lengths[0] / lengths[1]) if all(lengths) else 1.0

@@ -1,6 +1,6 @@
 """AdamW or LAMB over the parameters of a model: decay groups, layer-wise rates, clipping, state as named tensors.
 
-Built on torch's fused AdamW (Loshchilov & Hutter 2019). Knows nothing of schedules, losses or files.
+Knows nothing of schedules, losses or files, and of a rule only its form.
 """
 
 import math
@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from bertwright.training.lamb import Lamb
+from bertwright.training.adamw import adamw
+from bertwright.training.lamb import lamb
+from bertwright.training.moments import Moments, Update
 
 Rule = Literal["adamw", "lamb"]
 
-_MOMENTS = ("exp_avg", "exp_avg_sq")
+_RULES: Mapping[Rule, Update] = {"adamw": adamw, "lamb": lamb}
 _LAYER = re.compile(r"\bencoder\.layer\.(\d+)\.")
 
 
@@ -27,7 +29,7 @@ class _Group:
 
     weight_decay: float
     rate: float  # share of the schedule's learning rate
-    parameters: list[nn.Parameter] = field(default_factory=list)
+    parameters: dict[str, nn.Parameter] = field(default_factory=dict)
 
 
 class Optimizer:
@@ -53,12 +55,12 @@ class Optimizer:
     ) -> None:
         self.named = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.max_grad_norm = max_grad_norm
-        groups = _groups(self.named, weight_decay, layer_decay)
-        self._rates = [group.rate for group in groups]
-        settings = [{"params": group.parameters, "weight_decay": group.weight_decay} for group in groups]
-        self._rule = torch.optim.AdamW(settings, fused=True) if rule == "adamw" else Lamb(settings)
+        self._groups = _groups(self.named, weight_decay, layer_decay)
+        self._update = _RULES[rule]
+        self._moments: dict[str, Moments] = {}
         self._dense: dict[nn.Parameter, Tensor] = {}
 
+    @torch.no_grad()
     def step(self, learning_rate: float) -> float:
         """Clip the gradients, update the parameters, clear the gradients.
 
@@ -68,25 +70,40 @@ class Optimizer:
         grads = self._grads()
         norm = float(get_total_norm(grads.values()))
         if not math.isfinite(norm):
-            self._rule.zero_grad(set_to_none=True)
+            self._clear()
             return norm
         if 0.0 < self.max_grad_norm < norm:
             for grad in grads.values():
                 grad.mul_(self.max_grad_norm / norm)
         touched = self._densify(grads)
-        for group, rate in zip(self._rule.param_groups, self._rates, strict=True):
-            group["lr"] = learning_rate * rate
-        self._rule.step()
+        for group in self._groups:
+            self._move(group, learning_rate * group.rate)
         for parameter, rows in touched.items():
             self._dense[parameter].index_fill_(0, rows, 0.0)
-        self._rule.zero_grad(set_to_none=True)
+        self._clear()
         return norm
+
+    def _move(self, group: _Group, learning_rate: float) -> None:
+        """Those of a group that have a gradient."""
+        moving = {name: (p, p.grad) for name, p in group.parameters.items() if p.grad is not None}
+        if not moving:
+            return
+        for name, (parameter, _) in moving.items():
+            if name not in self._moments:
+                self._moments[name] = Moments.none(parameter)
+        moments = [self._moments[name] for name in moving]
+        parameters, grads = zip(*moving.values(), strict=True)
+        self._update(parameters, grads, moments, learning_rate=learning_rate, weight_decay=group.weight_decay)
+
+    def _clear(self) -> None:
+        for parameter in self.named.values():
+            parameter.grad = None
 
     def discard(self) -> dict[str, float]:
         """Clear the gradients without a step; returns the L2 norm that each parameter's had."""
         grads = self._grads()
         norms = {name: float(grads[p].norm()) for name, p in self.named.items() if p in grads}
-        self._rule.zero_grad(set_to_none=True)
+        self._clear()
         return norms
 
     def _grads(self) -> dict[nn.Parameter, Tensor]:
@@ -124,22 +141,22 @@ class Optimizer:
 
     def state(self) -> dict[str, Tensor]:
         """Both moments of every parameter that was ever updated, as `exp_avg.NAME` and `exp_avg_sq.NAME`."""
-        kept = self._rule.state
         return {
-            f"{moment}.{name}": kept[parameter][moment]
-            for name, parameter in self.named.items()
-            if parameter in kept
-            for moment in _MOMENTS
+            f"{moment}.{name}": getattr(self._moments[name], moment)
+            for name in self.named
+            if name in self._moments
+            for moment in ("exp_avg", "exp_avg_sq")
         }
 
     def load_state(self, state: Mapping[str, Tensor], steps: int) -> None:
         """Take over what `state` gave after `steps` steps."""
         for name, parameter in self.named.items():
-            if f"exp_avg.{name}" not in state:
-                continue
-            moments = {m: state[f"{m}.{name}"].to(parameter.device, parameter.dtype) for m in _MOMENTS}
-            count = torch.tensor(float(steps), dtype=torch.float32, device=parameter.device)
-            self._rule.state[parameter] = {"step": count, **moments}
+            if f"exp_avg.{name}" in state:
+                kept = Moments.none(parameter)
+                kept.exp_avg.copy_(state[f"exp_avg.{name}"])
+                kept.exp_avg_sq.copy_(state[f"exp_avg_sq.{name}"])
+                kept.step.fill_(steps)
+                self._moments[name] = kept
 
 
 def freeze(model: nn.Module, layers: int) -> tuple[str, ...]:
@@ -160,7 +177,7 @@ def _groups(named: Mapping[str, nn.Parameter], weight_decay: float, layer_decay:
     for name, parameter in named.items():
         decay = weight_decay if parameter.ndim > 1 else 0.0
         rate = layer_decay ** (top - min(depths[name], top))
-        groups.setdefault((decay, rate), _Group(decay, rate)).parameters.append(parameter)
+        groups.setdefault((decay, rate), _Group(decay, rate)).parameters[name] = parameter
     return list(groups.values())
 
 

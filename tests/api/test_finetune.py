@@ -286,8 +286,11 @@ def test_quiet_says_the_result_alone(finetune: Finetune, inputs: Path, capsys: p
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.splitlines()
-    assert [line.split(":")[0] for line in lines[:-1]] == ["validation", "test"]
-    assert lines[-1] == f"model of step {tuned.best_step} written to {tuned.folder}"
+    said = [re.sub(r" -?\d\.\d+( \[[\d., -]+\])?", "", line) for line in lines]
+    main = "accuracy  f1_macro  f1_weighted  matthews_correlation  loss"
+    assert said[:2] == [f"validation: {main}", f"test: {main}"]
+    report = tuned.folder / "run" / "report.html"
+    assert lines[2:] == [f"model of step {tuned.best_step} written to {tuned.folder}, all figures to {report}"]
 
 
 # ---- from a model that is fine-tuned already

@@ -11,7 +11,7 @@ from bertwright.api.cross_validating import cross_validate
 from bertwright.api.explaining import explain_finetuning
 from bertwright.api.measuring import Measured, measure_file
 from bertwright.api.repeating import train_seeds
-from bertwright.api.reporting import describe_run
+from bertwright.api.reporting import REPORT, describe_run
 from bertwright.api.run_folder import RunFolder, file_origin
 from bertwright.api.starting_point import Made, StartingPoint
 from bertwright.api.training_run import (
@@ -226,8 +226,11 @@ class _Finetuning:
         write_json(self.folder.run / "environment.json", environment(self.compute))
         describe_run(output, settings.lang)
         certify(self.folder, run.standing.best_step, self.compute)
-        say_metrics(metrics, tested["intervals"])
-        say(f"model of step {run.standing.best_step} written to {output}")
+        main = {
+            split: {name: found[name] for name in task.metrics if name in found} for split, found in metrics.items()
+        }
+        say_metrics(main, tested["intervals"])
+        say(f"model of step {run.standing.best_step} written to {output}, all figures to {self.folder.run / REPORT}")
         return figures_of(self.folder, settings.seed)
 
     def _test(self, output: Path) -> Measured:

@@ -14,7 +14,7 @@ from bertwright.model.folder import CONFIG
 from bertwright.settings import ReportSettings
 from bertwright.settings.shared import Language
 
-NAME = "report.html"
+REPORT = "report.html"
 
 
 def report(settings: ReportSettings | None = None, /, **options: object) -> Path:
@@ -45,12 +45,12 @@ def write_report(folder: Path, language: Language) -> None:
     try:
         _write(folder, language, None)
     except DataError as error:
-        warn(f"no {NAME} was written: {error}")
+        warn(f"no {REPORT} was written: {error}")
 
 
 def _write(folder: Path, language: Language | None, output: Path | None) -> Path:
     record = RunRecord.read(folder)
     words = Words(language or ("zh" if record.settings.get("lang") == "zh" else "en"))
-    path = output or record.folder / NAME
+    path = output or record.folder / REPORT
     write_file(path, whole_report(record, words))
     return path

@@ -1,7 +1,7 @@
 """What fine-tuning and pre-training do alike around a run: follow it, certify its result, recognise a finished one."""
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,11 +104,15 @@ def certify(folder: RunFolder, best_step: int, compute: Compute) -> None:
 
 
 def say_metrics(
-    metrics: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Mapping[str, Interval]] = _NONE
+    metrics: Mapping[str, Mapping[str, float]],
+    intervals: Mapping[str, Mapping[str, Interval]] = _NONE,
+    *,
+    names: Sequence[str] | None = None,
 ) -> None:
-    """A line of figures for each split, with their 95 % intervals where these are known."""
-    for name, found in metrics.items():
-        say(f"{name}: " + "  ".join(figures(found, intervals.get(name, {}))))
+    """A line of figures for each split, with their 95 % intervals where these are known; of these names, or all."""
+    for split, found in metrics.items():
+        chosen = {name: found[name] for name in names or found if name in found}
+        say(f"{split}: " + "  ".join(figures(chosen, intervals.get(split, {}))))
 
 
 def figures_of(folder: RunFolder, seed: int | None) -> Trained:

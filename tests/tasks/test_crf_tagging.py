@@ -46,7 +46,7 @@ def test_outputs_are_shares_of_paths_and_the_best_path():
     batch = examples.batch(np.arange(len(examples.windows)))
     assert batch.words.sum() == examples.things
     outputs = task.outputs(made, batch)
-    logits, tags = task.read(outputs.detach().float().numpy())
+    logits, tags = task.read(outputs.detach().float().numpy(), examples)
     assert made.crf is not None
     emissions = Tagging(LABELS)._logits(made, batch)
     assert tags.tolist() == made.crf.best(emissions, batch.words).tolist()

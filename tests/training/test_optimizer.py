@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -12,7 +13,7 @@ from tiny_training import WITH_DROPOUT, labelled, training, weights
 from torch import Tensor, nn
 
 import tiny
-from bertwright.model.heads import SequenceClassifier
+from bertwright.model.heads import SequenceClassifier, TokenClassifier
 from bertwright.training.optimizer import Optimizer, freeze
 
 SPARED = ("bias", "LayerNorm.weight")
@@ -151,6 +152,17 @@ def test_rates_fall_from_layer_to_layer(decay: float):
     expected = dict.fromkeys(EMBEDDINGS, decay**3) | dict.fromkeys(layer(0), decay**2) | dict.fromkeys(layer(1), decay)
     expected |= {f"{head}.{kind}": 1.0 for head in ("bert.pooler.dense", "classifier") for kind in ("weight", "bias")}
     assert moves == pytest.approx(expected, rel=1e-6)
+
+
+def test_steps_between_tags_learn_faster_and_do_not_decay():
+    """They begin at 0 and have to become as large as logits."""
+    model = TokenClassifier(replace(tiny.CONFIG, labels=("O", "B-A", "I-A"), task={"name": "tagging", "crf": True}))
+    assert model.crf is not None
+    model.crf.transitions.data.fill_(7.0)
+    ones(model)
+    Optimizer(model, weight_decay=0.5, max_grad_norm=0.0, layer_decay=0.5).step(1e-3)
+    assert (7.0 - model.crf.transitions).flatten().tolist() == pytest.approx([0.1] * 9, rel=1e-4)
+    assert model.crf.starts.tolist() == pytest.approx([-0.1] * 3, rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ of a batch at once, padded to the longest. Knows no names of tags and nothing of
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
+
+from bertwright.model.viterbi import best_paths, padded_chains
 
 
 class Crf(nn.Module):
@@ -29,8 +30,8 @@ class Crf(nn.Module):
         self, emissions: Float[Tensor, "Q C"], tags: Int[Tensor, " Q"], lengths: Int[Tensor, " B"]
     ) -> Float[Tensor, " chains"]:
         """How improbable the path of the true tags is among all paths: minus the log of its probability."""
-        padded, present = _padded(emissions, lengths)
-        true, _ = _padded(tags, lengths)
+        padded, present = padded_chains(emissions, lengths)
+        true, _ = padded_chains(tags, lengths)
         total = (self._forward(padded, present)[:, -1] + self.ends).logsumexp(1)
         steps = self.transitions[true[:, :-1], true[:, 1:]] * present[:, 1:]
         read = padded.gather(2, true.unsqueeze(2)).squeeze(2) * present
@@ -39,7 +40,7 @@ class Crf(nn.Module):
 
     def marginals(self, emissions: Float[Tensor, "Q C"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "Q C"]:
         """The log of the probability of each tag of each word, over all paths."""
-        padded, present = _padded(emissions, lengths)
+        padded, present = padded_chains(emissions, lengths)
         before = self._forward(padded, present)
         after = [self.ends.expand(len(padded), -1)]
         for place in range(padded.shape[1] - 1, 0, -1):
@@ -51,17 +52,7 @@ class Crf(nn.Module):
 
     def best(self, emissions: Float[Tensor, "Q C"], lengths: Int[Tensor, " B"]) -> Int[Tensor, " Q"]:
         """The tags of the most probable path (Viterbi)."""
-        padded, present = _padded(emissions, lengths)
-        score, came_from = self.starts + padded[:, 0], []
-        for place in range(1, padded.shape[1]):
-            best, tag = (score.unsqueeze(2) + self.transitions).max(1)
-            here = present[:, place, None]
-            score = torch.where(here, best + padded[:, place], score)
-            came_from.append(torch.where(here, tag, torch.arange(tag.shape[1], device=tag.device)))
-        path = [(score + self.ends).argmax(1)]
-        for tag in reversed(came_from):
-            path.append(tag.gather(1, path[-1].unsqueeze(1)).squeeze(1))
-        return torch.stack(path[::-1], 1)[present]
+        return best_paths(emissions, lengths, self.starts, self.ends, self.transitions)
 
     def _forward(self, padded: Float[Tensor, "chains S C"], present: Bool[Tensor, "chains S"]) -> Tensor:
         """The log of the summed scores of all paths up to each word that end with each tag; beyond a chain its last."""
@@ -70,13 +61,3 @@ class Crf(nn.Module):
             further = (found[-1].unsqueeze(2) + self.transitions).logsumexp(1) + padded[:, place]
             found.append(torch.where(present[:, place, None], further, found[-1]))
         return torch.stack(found, 1)
-
-
-def _padded(flat: Tensor, lengths: Int[Tensor, " B"]) -> tuple[Tensor, Bool[Tensor, "chains S"]]:
-    """Each chain in a row of its own, and where in it there are words."""
-    sizes = lengths[lengths > 0]
-    if not len(sizes):
-        return flat.new_zeros((0, 1, *flat.shape[1:])), lengths.new_zeros((0, 1), dtype=torch.bool)
-    padded = pad_sequence(list(torch.split(flat, sizes.tolist())), batch_first=True)
-    present = torch.arange(padded.shape[1], device=sizes.device) < sizes.unsqueeze(1)
-    return padded, present

@@ -34,6 +34,7 @@ from bertwright.tasks.row_counts import RowTally, Weights, summed
 from bertwright.tasks.tag_schemes import OUTSIDE, Scheme, convert, entities, impossible, scheme_of
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.tasks.texts import check_known, open_texts, read_texts
+from bertwright.tasks.valid_tags import likeliest_valid
 from bertwright.text.corpus.words import has_chinese
 from bertwright.text.tables.bad_rows import BadRow
 from bertwright.text.tables.table import Table
@@ -215,6 +216,8 @@ class Tagging:
         smoothing: Share of each target that is spread evenly over all tags.
         crf: Whether tags are learned and found as paths, by a layer that knows what follows what. The words that a
             window owns are a path of their own, in training as in prediction.
+        valid: Whether the answer to a sentence is the likeliest sequence of tags that IOB2 allows, instead of the
+            likeliest tag of each word; for labels that were learned here, whose scheme is known.
     """
 
     name: ClassVar[str] = "tagging"
@@ -228,8 +231,9 @@ class Tagging:
         weights: NDArray[np.float64] | None = None,
         smoothing: float = 0.0,
         crf: bool = False,
+        valid: bool = True,
     ) -> None:
-        self.labels, self.crf = tuple(labels), crf
+        self.labels, self.crf, self.valid = tuple(labels), crf, valid
         self.weights = None if weights is None else torch.tensor(weights, dtype=torch.float64)
         self.smoothing = smoothing
 
@@ -281,7 +285,8 @@ class Tagging:
         """See `FinetuneTask`."""
         if OUTSIDE not in config.labels:
             raise ModelFolderError(f"config.json: its labels have no {OUTSIDE!r}: they are no tags of entities")
-        return cls(config.labels, crf=bool(config.task.get(CRF)))
+        learned_here = config.task.get("name") == cls.name
+        return cls(config.labels, crf=bool(config.task.get(CRF)), valid=learned_here)
 
     def configure(self, config: BertConfig) -> BertConfig:
         """See `FinetuneTask`."""
@@ -373,10 +378,16 @@ class Tagging:
         found: Tensor = model(batch.tokens, batch.read)
         return found.to(torch.promote_types(found.dtype, torch.float32))
 
-    def read(self, outputs: Outputs) -> tuple[Float[np.ndarray, "Q C"], Int[np.ndarray, " Q"]]:
+    def read(
+        self, outputs: Outputs, examples: TaggedExamples
+    ) -> tuple[Float[np.ndarray, "Q C"], Int[np.ndarray, " Q"]]:
         """Of what `outputs` gave, how probable each word's tags are (as logits), and the number of the one it gets."""
         logits = outputs[:, : len(self.labels)]
-        return logits, outputs[:, -1].astype(np.int64) if self.crf else logits.argmax(axis=1)
+        if self.crf:
+            return logits, outputs[:, -1].astype(np.int64)
+        if not self.valid:
+            return logits, logits.argmax(axis=1)
+        return logits, likeliest_valid(logits, np.diff(examples.sentences), self.labels, INSIDE)
 
     def tally(self) -> "TaggingTally":
         """An empty tally."""
@@ -399,7 +410,7 @@ class Tagging:
 
     def answers(self, rows: Rows[Sentence], examples: TaggedExamples, outputs: Outputs) -> Iterator[Tagged]:
         """Logits as tags and entities."""
-        logits, numbers = self.read(outputs)
+        logits, numbers = self.read(outputs, examples)
         tags = self.named(numbers, examples)
         sure = softmax(logits)[np.arange(len(numbers)), numbers]
         for row, own, first in zip(rows, tags, examples.sentences.tolist(), strict=False):
@@ -421,7 +432,7 @@ class TaggingTally(RowTally):
 
     def add(self, outputs: Outputs, examples: TaggedExamples) -> None:
         """Count some sentences."""
-        logits, numbers = self.task.read(outputs)
+        logits, numbers = self.task.read(outputs, examples)
         self.counts.add(self.task.named(examples.tags, examples), self.task.named(numbers, examples))
         truth = torch.from_numpy(examples.tags)
         loss = functional.cross_entropy(torch.from_numpy(logits), truth, reduction="none", ignore_index=UNLABELLED)

@@ -20,6 +20,8 @@ from bertwright.training.moments import Moments, Update
 Rule = Literal["adamw", "lamb"]
 
 _RULES: Mapping[Rule, Update] = {"adamw": adamw, "lamb": lamb}
+_PATHS = "crf."
+_FASTER = 100.0  # of the schedule's rate: what steps between tags are worth begins at 0 and ends far from it
 _LAYER = re.compile(r"\bencoder\.layer\.(\d+)\.")
 
 
@@ -175,8 +177,9 @@ def _groups(named: Mapping[str, nn.Parameter], weight_decay: float, layer_decay:
     top = _top(named)
     groups: dict[tuple[float, float], _Group] = {}
     for name, parameter in named.items():
-        decay = weight_decay if parameter.ndim > 1 else 0.0
-        rate = layer_decay ** (top - min(depths[name], top))
+        of_paths = name.startswith(_PATHS)
+        decay = weight_decay if parameter.ndim > 1 and not of_paths else 0.0
+        rate = _FASTER if of_paths else layer_decay ** (top - min(depths[name], top))
         groups.setdefault((decay, rate), _Group(decay, rate)).parameters[name] = parameter
     return list(groups.values())
 

@@ -399,7 +399,7 @@ class Tagging:
         return False
 
     def tuned(self, outputs: Outputs, examples: TaggedExamples) -> Self:
-        """Nothing is tuned: the likeliest tag is the answer."""
+        """Nothing is tuned: the likeliest tags are the answer."""
         del outputs, examples
         return self
 

@@ -226,10 +226,7 @@ class _Finetuning:
         write_json(self.folder.run / "environment.json", environment(self.compute))
         describe_run(output, settings.lang)
         certify(self.folder, run.standing.best_step, self.compute)
-        main = {
-            split: {name: found[name] for name in task.metrics if name in found} for split, found in metrics.items()
-        }
-        say_metrics(main, tested["intervals"])
+        say_metrics(metrics, tested["intervals"], names=task.metrics)
         say(f"model of step {run.standing.best_step} written to {output}, all figures to {self.folder.run / REPORT}")
         return figures_of(self.folder, settings.seed)
 

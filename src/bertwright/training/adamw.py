@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from torch import Tensor
-from torch.optim import adamw as torch_adamw
+from torch.optim.adamw import adamw as torch_adamw
 
 from bertwright.training.moments import Moments
 
@@ -32,7 +32,7 @@ def adamw(
         betas: Decay of the two moments.
         eps: Keeps the quotient finite.
     """
-    torch_adamw.adamw(
+    torch_adamw(
         list(parameters),
         list(gradients),
         [each.exp_avg for each in moments],

@@ -25,7 +25,8 @@ class Moments:
     @classmethod
     def none(cls, parameter: Tensor) -> Self:
         """Before the first gradient."""
-        return cls(torch.zeros_like(parameter), torch.zeros_like(parameter), torch.zeros((), device=parameter.device))
+        step = torch.zeros((), dtype=torch.float32, device=parameter.device)
+        return cls(torch.zeros_like(parameter), torch.zeros_like(parameter), step)
 
 
 class Update(Protocol):

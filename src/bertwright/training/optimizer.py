@@ -39,7 +39,8 @@ class Optimizer:
 
     Args:
         model: The parameters that require a gradient are trained.
-        weight_decay: Decay of matrices and embeddings; vectors (biases, layer norms) are spared, as in BERT.
+        weight_decay: Decay of matrices and embeddings; vectors (biases, layer norms) are spared, as in BERT, and so is
+            a CRF layer, which learns at 100 times the schedule's rate.
         max_grad_norm: Longest global gradient; 0 switches clipping off.
         layer_decay: Each layer's rate as a share of the one above it; the embeddings count as the lowest layer,
             pooler and heads as above the highest (ULMFiT's discriminative rates; Clark et al. 2020, ELECTRA).

@@ -82,6 +82,13 @@ def test_a_card_without_a_test_has_validation_figures_and_says_so(tmp_path: Path
     assert "interval" not in card.text
 
 
+@pytest.mark.parametrize("task", ["tagging", "classification"])
+def test_a_tagger_says_that_the_pipeline_answers_otherwise(task: str, tmp_path: Path) -> None:
+    card = card_of(tmp_path, METRICS | {"task": task}, labels=("O", "B-X", "I-X"))
+    remark = "The figures are of what bertwright answers, the likeliest sequence of tags. transformers takes"
+    assert (remark in card.rpartition("```")[2]) == (task == "tagging")
+
+
 def test_seeds_and_the_language_of_the_base_model(tmp_path: Path) -> None:
     base = tmp_path / "base"
     base.mkdir()

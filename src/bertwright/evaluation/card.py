@@ -25,6 +25,8 @@ class _Kind(NamedTuple):
     """What `predict` is given."""
     theirs: str | None
     """How transformers' pipeline is called; None where there is none for it."""
+    remark: str | None = None
+    """What makes the pipeline's answers others than those of the figures."""
 
 
 _TEXT = _Kind(
@@ -49,6 +51,8 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
             "token-classification",
             '["a text"]',
             'pipeline("token-classification", "this-folder", aggregation_strategy="first")("a text")',
+            "The figures are of what bertwright answers, the likeliest sequence of tags. transformers takes the "
+            "likeliest tag of each word, and passes over a CRF layer: its entities are often worse.",
         ),
         "qa": _Kind(
             "A model that answers questions",
@@ -100,6 +104,7 @@ def model_card(record: RunRecord, config: BertConfig) -> str:
             *example,
             "```",
             "",
+            *([kind.remark, ""] if kind.remark else []),
         ]
     )
 

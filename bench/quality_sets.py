@@ -211,6 +211,7 @@ SETS = {
         label_column="labels",
         best="f1_micro",
         epochs=1,
+        learning_rate=3e-4,
         figures={"micro F1": ("test", "f1_micro"), "macro F1": ("test", "f1_macro")},
     ),
     "dream": QualitySet(

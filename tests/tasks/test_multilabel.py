@@ -98,13 +98,14 @@ def test_thresholds_are_half_unless_tuned():
     assert answers[1].scores["joy"] == pytest.approx(1 / (1 + np.exp(-1)))
 
 
-def test_tuning_gives_each_frequent_label_its_own_and_the_rare_ones_a_common_threshold():
+def test_tuning_for_f1_macro_gives_each_frequent_label_its_own_and_the_rare_ones_a_common_threshold():
     draw = np.random.default_rng(1)
     truth = np.zeros((200, 4), dtype=bool)
     truth[:, 0], truth[:, 1], truth[:3, 2], truth[:5, 3] = draw.random(200) < 0.4, draw.random(200) < 0.2, True, True
     outputs = (np.where(truth, 1.0, -1.0) + draw.normal(size=truth.shape) - [0, 2, 0, 0]).astype(np.float32)
     data = LabelledTexts(tiny.encoded([1] * 200), truth.astype(np.float32), np.arange(200), PATH)
-    before, task = MultiLabel(LABELS), MultiLabel(LABELS).tuned(outputs, data)
+    before = MultiLabel(LABELS)
+    task = MultiLabel(LABELS, best_metric="f1_macro").tuned(outputs, data)
     assert task.thresholds[2] == task.thresholds[3] not in (task.thresholds[0], task.thresholds[1])
     assert task.thresholds[1] < 0.3
     figures = []
@@ -114,6 +115,31 @@ def test_tuning_gives_each_frequent_label_its_own_and_the_rare_ones_a_common_thr
         figures.append(tally.metrics())
     assert figures[1]["f1_weighted"] > figures[0]["f1_weighted"]
     assert figures[1]["loss"] == figures[0]["loss"]
+
+
+@pytest.mark.parametrize("metric", [None, "f1_micro", "f1_macro", "f1_weighted", "accuracy"])
+def test_tuning_is_for_the_metric_that_counts(metric: str | None):
+    """Of a model that knows little, each label's own threshold gives it to nearly all texts: F1 micro says no."""
+    draw = np.random.default_rng(2)
+    truth = draw.random((400, 4)) < [0.5, 0.05, 0.05, 0.05]
+    outputs = (np.array([0.0, -3, -3, -3]) + 0.3 * truth + 0.3 * draw.normal(size=truth.shape)).astype(np.float32)
+    data = LabelledTexts(tiny.encoded([1] * 400), truth.astype(np.float32), np.arange(400), PATH)
+
+    def figures(task: MultiLabel) -> dict[str, float]:
+        tally = task.tally()
+        tally.add(outputs, data)
+        return tally.metrics()
+
+    tuned = figures(MultiLabel(LABELS, best_metric=metric).tuned(outputs, data))
+    others = [
+        MultiLabel(LABELS),
+        *(MultiLabel(LABELS, best_metric=name).tuned(outputs, data) for name in MultiLabel.metrics),
+    ]
+    name = metric or "f1_micro"
+    assert tuned[name] == max(figures(other)[name] for other in others)
+    by_macro = figures(MultiLabel(LABELS, best_metric="f1_macro").tuned(outputs, data))
+    by_micro = figures(MultiLabel(LABELS).tuned(outputs, data))
+    assert by_macro["f1_micro"] < by_micro["f1_micro"] - 0.03
 
 
 def test_thresholds_travel_in_the_config():

@@ -23,7 +23,7 @@ from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.finetuning import Rows, counted
 from bertwright.tasks.focal import focal_binary_cross_entropy
 from bertwright.tasks.long_texts import LongTexts
-from bertwright.tasks.metrics import LabelCounts, best_threshold
+from bertwright.tasks.metrics import LabelCounts, best_threshold, rank
 from bertwright.tasks.row_counts import Column, RowTally, Weights, rows_of
 from bertwright.tasks.task import Outputs
 from bertwright.tasks.texts import LabelledBatch, LabelledTexts, TextAnswer, TextTask, check_known, label_order
@@ -57,6 +57,7 @@ class MultiLabel(TextTask[Names]):
         thresholds: From which probability on each is given; 0.5 when None.
         positive_weights: Weight of each label's positive texts in the training loss; all 1 when None.
         focal_gamma: How little counts in the training loss what the model is sure of.
+        best_metric: The figure for which thresholds are tuned; F1 micro when None.
         long: What is read of texts that are too long.
     """
 
@@ -70,9 +71,11 @@ class MultiLabel(TextTask[Names]):
         *,
         positive_weights: NDArray[np.float64] | None = None,
         focal_gamma: float = 0.0,
+        best_metric: str | None = None,
         long: LongTexts | None = None,
     ) -> None:
         super().__init__(long)
+        self.best_metric = best_metric or self.metrics[0]
         self.focal_gamma = focal_gamma
         self.labels = tuple(labels)
         self.thresholds = np.full(len(self.labels), 0.5) if thresholds is None else thresholds
@@ -93,7 +96,8 @@ class MultiLabel(TextTask[Names]):
     def learn(cls, rows: Rows[Row[Names]], settings: FinetuneSettings) -> Self:
         """See `FinetuneTask`."""
         labels = label_order([name for row in rows for name in row.label or ()])
-        task = cls(labels, focal_gamma=settings.focal_gamma, long=LongTexts.wanted(settings))
+        long = LongTexts.wanted(settings)
+        task = cls(labels, focal_gamma=settings.focal_gamma, best_metric=settings.best_metric, long=long)
         if settings.class_weights == "balanced":
             positives = task.numbers(rows).sum(axis=0, dtype=np.float64)
             task.positive_weights = torch.from_numpy((len(rows) - positives) / positives)
@@ -167,17 +171,29 @@ class MultiLabel(TextTask[Names]):
         return True
 
     def tuned(self, outputs: Outputs, examples: LabelledTexts) -> "MultiLabel":
-        """The same task with the thresholds that give the best F1 on these texts.
+        """The same task with the thresholds that are best on these texts by the figure that counts.
 
-        A label that is too rare here to tell takes the one that is best for all labels together.
+        One for all labels, or of each label the one that gives it the best F1, where it is not too rare here to tell.
+        The latter helps F1 macro; with a weak model it also gives rare labels to too many texts.
         """
         scores, truth = sigmoid(outputs), examples.labels > 0
-        thresholds = np.full(len(self.labels), best_threshold(scores.ravel(), truth.ravel()))
+        common = np.full(len(self.labels), best_threshold(scores.ravel(), truth.ravel()))
+        own = common.copy()
         for place in np.flatnonzero(truth.sum(axis=0) >= _ENOUGH):
-            thresholds[place] = best_threshold(scores[:, place], truth[:, place])
+            own[place] = best_threshold(scores[:, place], truth[:, place])
+        candidates = [self._from(thresholds) for thresholds in (common, own, self.thresholds)]
+        return max(candidates, key=lambda task: rank(task._measured(outputs, examples), self.best_metric))
+
+    def _from(self, thresholds: NDArray[np.float64]) -> "MultiLabel":
+        """The same task with other thresholds."""
         other = copy(self)
         other.thresholds = thresholds
         return other
+
+    def _measured(self, outputs: Outputs, examples: LabelledTexts) -> dict[str, float]:
+        tally = self.tally()
+        tally.add(outputs, examples)
+        return tally.metrics()
 
     def answers(self, rows: Rows[Row[Names]], examples: LabelledTexts, outputs: Outputs) -> Iterator[Labelled]:
         """Logits as the names of the labels that reach their thresholds."""

@@ -210,7 +210,7 @@ SETS = {
         text_columns=("text",),
         label_column="labels",
         best="f1_micro",
-        epochs=1,
+        epochs=3,
         learning_rate=3e-4,
         figures={"micro F1": ("test", "f1_micro"), "macro F1": ("test", "f1_macro")},
     ),

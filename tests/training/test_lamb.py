@@ -6,7 +6,7 @@ from torch import Tensor
 
 import tiny
 from bertwright.training.lamb import lamb
-from bertwright.training.moments import Moments
+from bertwright.training.moments import Moments, Moving
 from bertwright.training.optimizer import Optimizer
 
 
@@ -31,7 +31,7 @@ def test_steps_are_the_papers(shape: tuple[int, ...], decay: float):
     parameter = weights.clone()
     moments = Moments.none(parameter)
     for gradient in gradients:
-        lamb([parameter], [gradient], [moments], learning_rate=0.01, weight_decay=decay)
+        lamb([Moving(parameter, gradient, moments)], learning_rate=0.01, weight_decay=decay)
     expected = by_the_book(weights, gradients, rate=0.01, decay=decay)
     torch.testing.assert_close(parameter.double(), expected, rtol=1e-5, atol=1e-6)
 
@@ -39,7 +39,7 @@ def test_steps_are_the_papers(shape: tuple[int, ...], decay: float):
 def test_a_parameter_of_zeros_moves():
     """Its length is 0, and a step of length 0 would keep it so for ever."""
     parameter = torch.zeros(3, 3)
-    lamb([parameter], [torch.ones(3, 3)], [Moments.none(parameter)], learning_rate=0.1, weight_decay=0.1)
+    lamb([Moving(parameter, torch.ones(3, 3), Moments.none(parameter))], learning_rate=0.1, weight_decay=0.1)
     assert parameter.abs().min() > 0
 
 

@@ -2,36 +2,25 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor
 from torch.optim.adamw import adamw as torch_adamw
 
-from bertwright.training.moments import Moments
+from bertwright.training.moments import BETAS, Moving
+
+EPS = 1e-8  # keeps the quotient finite
 
 
-def adamw(
-    parameters: Sequence[Tensor],
-    gradients: Sequence[Tensor],
-    moments: Sequence[Moments],
-    *,
-    learning_rate: float,
-    weight_decay: float,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-) -> None:
+def adamw(moving: Sequence[Moving], *, learning_rate: float, weight_decay: float) -> None:
     """One step by torch's fused kernel.
 
     The function, not the class `torch.optim.AdamW`: what makes one imports torch's compiler, which takes seconds that
     a short run does not have.
 
     Args:
-        parameters: What is moved.
-        gradients: One for each.
-        moments: One for each.
+        moving: What is moved.
         learning_rate: Length of the step.
         weight_decay: Share of each parameter, times the rate, that it loses.
-        betas: Decay of the two moments.
-        eps: Keeps the quotient finite.
     """
+    parameters, gradients, moments = zip(*moving, strict=True)
     torch_adamw(
         list(parameters),
         list(gradients),
@@ -41,10 +30,10 @@ def adamw(
         [each.step for each in moments],
         fused=True,
         amsgrad=False,
-        beta1=betas[0],
-        beta2=betas[1],
+        beta1=BETAS[0],
+        beta2=BETAS[1],
         lr=learning_rate,
         weight_decay=weight_decay,
-        eps=eps,
+        eps=EPS,
         maximize=False,
     )

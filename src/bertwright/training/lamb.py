@@ -8,43 +8,32 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from bertwright.training.moments import Moments
+from bertwright.training.moments import BETAS, Moments, Moving
+
+EPS = 1e-6  # keeps the quotient of the moments finite
 
 
-def lamb(
-    parameters: Sequence[Tensor],
-    gradients: Sequence[Tensor],
-    moments: Sequence[Moments],
-    *,
-    learning_rate: float,
-    weight_decay: float,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-6,
-) -> None:
+def lamb(moving: Sequence[Moving], *, learning_rate: float, weight_decay: float) -> None:
     """One step. Vectors (biases, norms) take plain Adam steps, as in the authors' code.
 
     Args:
-        parameters: What is moved.
-        gradients: One for each.
-        moments: One for each.
+        moving: What is moved.
         learning_rate: Length of the step of a matrix, as a share of the matrix's own.
         weight_decay: Share of each parameter that is added to its step.
-        betas: Decay of the two moments.
-        eps: Keeps the quotient of the moments finite.
     """
-    for parameter, gradient, kept in zip(parameters, gradients, moments, strict=True):
-        update = _direction(gradient, kept, betas, eps).add_(parameter, alpha=weight_decay)
+    for parameter, gradient, moments in moving:
+        update = _direction(gradient, moments).add_(parameter, alpha=weight_decay)
         parameter.sub_(update, alpha=learning_rate * _trust(parameter, update))
 
 
-def _direction(gradient: Tensor, kept: Moments, betas: tuple[float, float], eps: float) -> Tensor:
+def _direction(gradient: Tensor, kept: Moments) -> Tensor:
     """The quotient of the moments, both corrected for having begun at 0."""
     kept.step.add_(1)
-    taken, (beta1, beta2) = float(kept.step), betas
+    taken, (beta1, beta2) = float(kept.step), BETAS
     mean = kept.exp_avg.lerp_(gradient, 1 - beta1)
     square = kept.exp_avg_sq.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
     begun1, begun2 = 1 - math.pow(beta1, taken), 1 - math.pow(beta2, taken)
-    return (mean / begun1).div_((square / begun2).sqrt_().add_(eps))
+    return (mean / begun1).div_((square / begun2).sqrt_().add_(EPS))
 
 
 def _trust(parameter: Tensor, update: Tensor) -> float:

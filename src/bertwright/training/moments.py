@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
+
+BETAS = (0.9, 0.999)
+"""Decay of the two moments, as in BERT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +32,16 @@ class Moments:
         return cls(torch.zeros_like(parameter), torch.zeros_like(parameter), step)
 
 
+class Moving(NamedTuple):
+    """A parameter that a step moves, its gradient, which is dense, and what is kept of the ones before."""
+
+    parameter: Tensor
+    gradient: Tensor
+    moments: Moments
+
+
 class Update(Protocol):
     """Adds the gradients to the moments and moves the parameters, all in place."""
 
-    def __call__(
-        self,
-        parameters: Sequence[Tensor],
-        gradients: Sequence[Tensor],
-        moments: Sequence[Moments],
-        *,
-        learning_rate: float,
-        weight_decay: float,
-    ) -> None:
-        """One step of parameters that share a rate and a decay; all dense."""
+    def __call__(self, moving: Sequence[Moving], *, learning_rate: float, weight_decay: float) -> None:
+        """One step of parameters that share a rate and a decay."""

@@ -15,7 +15,7 @@ from torch.nn.utils import get_total_norm
 
 from bertwright.training.adamw import adamw
 from bertwright.training.lamb import lamb
-from bertwright.training.moments import Moments, Update
+from bertwright.training.moments import Moments, Moving, Update
 
 Rule = Literal["adamw", "lamb"]
 
@@ -88,15 +88,18 @@ class Optimizer:
 
     def _move(self, group: _Group, learning_rate: float) -> None:
         """Those of a group that have a gradient."""
-        moving = {name: (p, p.grad) for name, p in group.parameters.items() if p.grad is not None}
-        if not moving:
-            return
-        for name, (parameter, _) in moving.items():
-            if name not in self._moments:
-                self._moments[name] = Moments.none(parameter)
-        moments = [self._moments[name] for name in moving]
-        parameters, grads = zip(*moving.values(), strict=True)
-        self._update(parameters, grads, moments, learning_rate=learning_rate, weight_decay=group.weight_decay)
+        moving = [
+            Moving(parameter, parameter.grad, self._moments_of(name, parameter))
+            for name, parameter in group.parameters.items()
+            if parameter.grad is not None
+        ]
+        if moving:
+            self._update(moving, learning_rate=learning_rate, weight_decay=group.weight_decay)
+
+    def _moments_of(self, name: str, parameter: Tensor) -> Moments:
+        if name not in self._moments:
+            self._moments[name] = Moments.none(parameter)
+        return self._moments[name]
 
     def _clear(self) -> None:
         for parameter in self.named.values():

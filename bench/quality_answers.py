@@ -41,7 +41,6 @@ class Answers:
             stride=OVERLAP,
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
-            padding="max_length",
         )
         self.question_of = self.encoded["overflow_to_sample_mapping"]
         self.examples = [self._example(window) for window in range(len(self.question_of))]

@@ -27,7 +27,6 @@ from transformers import (
     DataCollatorWithPadding,
     Trainer,
     TrainingArguments,
-    default_data_collator,
     set_seed,
 )
 
@@ -227,7 +226,7 @@ class Spans(Kind):
         return Prepared(
             AutoModelForQuestionAnswering.from_pretrained(model, dtype=torch.float32),
             {role: of_role.examples for role, of_role in answers.items()},
-            default_data_collator,
+            DataCollatorWithPadding(self.tokenizer),
             {
                 "validation": validation,
                 "test": lambda predicted: answers["test"].figures(predicted.predictions, threshold[0]),

@@ -74,6 +74,8 @@ def write_bert(
     model = SequenceClassifier(config)
     for module in model.modules():
         initialise(module, config.initializer_range)
+    assert model.bert.pooler is not None
+    torch.nn.init.constant_(model.bert.pooler.dense.bias, 1e-3)  # as after a training: a new head keeps this pooler
     write_model_folder(folder, model, config, WordPiece.from_tokens(VOCABULARY))
     return folder
 

@@ -11,15 +11,18 @@ from torch import nn
 from bertwright.errors import UsageError
 from bertwright.files import sha256_file
 from bertwright.model.config import PRESETS, BertConfig
-from bertwright.model.encoder import initialise
+from bertwright.model.encoder import Bert, initialise
 from bertwright.model.folder import ModelFolder
 from bertwright.model.heads import Headed, PreTraining
 from bertwright.model.hub import resolve_model
+from bertwright.model.weights import WeightsFound
 from bertwright.tasks.kinds import AnyTask
 from bertwright.text.wordpiece import WordPiece
 
 HEAD = ("classifier.", "crf.")
 """What tensors are called that are made for certain labels."""
+READS_POOLER = ("classifier.", "cls.seq_relationship.")
+"""What tensors of heads on the pooler are called; a tagger's classifier has no pooler beside it."""
 
 
 class Made(NamedTuple):
@@ -109,7 +112,7 @@ class StartingPoint:
         config = replace(self.config, labels=(), problem_type=None)
         torch.manual_seed(seed)
         model = _initialised(PreTraining(_with_dropout(config, dropout), pairs=pairs), config)
-        return model, config, None if self.folder is None else self.folder.load_into(model).describe()
+        return model, config, None if self.folder is None else _notices(model, self.folder.load_into(model))
 
     def _load(self, model: Headed, config: BertConfig) -> str | None:
         """Read the weights; a classifier of other labels, or of another kind of them, is left aside."""
@@ -120,7 +123,26 @@ class StartingPoint:
         if not same and any(name.startswith(HEAD) for name in found.tensors):
             model.load_state_dict(drawn, strict=False)
             return "newly initialised: classifier (the model's own has other labels)"
-        return found.describe()
+        return _notices(model, found)
+
+
+def _notices(model: Headed, found: WeightsFound) -> str | None:
+    """What of a model starts from random values, and what of its folder is not used.
+
+    A pooler that was never trained is drawn anew where the head that reads it is new too: whoever trains sentence
+    embeddings leaves it as it was drawn, and drawn too small for a head to learn from.
+    """
+    notices = [found.describe()]
+    if _untrained(model.bert) and not any(name.startswith(READS_POOLER) for name in found.tensors):
+        model.bert.draw_pooler()
+        if not any(name.startswith("bert.pooler.") for name in found.missing):
+            notices.append("pooler drawn anew: its bias is 0 in the folder, so that it was never trained")
+    return "; ".join(notice for notice in notices if notice) or None
+
+
+def _untrained(bert: Bert) -> bool:
+    """Whether there is a pooler, and no training has touched it: the first step moves every bias."""
+    return bert.pooler is not None and not bert.pooler.dense.bias.any()
 
 
 def check_vocabulary(name: str | Path, tokenizer: WordPiece, of_shards: WordPiece) -> None:

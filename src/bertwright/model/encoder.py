@@ -182,6 +182,17 @@ class Pooler(nn.Module):
         """Pooled states of the hidden states of `[CLS]`."""
         return torch.tanh(self.dense(cls))
 
+    def draw(self, norm: nn.LayerNorm) -> None:
+        """Draw random weights for hidden states as `norm` gives them out.
+
+        They are orthogonal, and of the size that gives tanh values of variance 1 (Mishkin and Matas 2016, section 3):
+        what `norm` gives out has the mean square of its gains and biases. BERT's own 0.02 would pass on so little of
+        small hidden states that a head learns nothing from them for a thousand steps (docs/log.md).
+        """
+        size = (norm.weight.detach().square() + norm.bias.detach().square()).mean().sqrt()
+        nn.init.orthogonal_(self.dense.weight, gain=1 / size.item())
+        nn.init.zeros_(self.dense.bias)
+
 
 class Bert(nn.Module):
     """Embeddings, layers and pooler: what Hugging Face stores under `bert.`; a masked language model has no pooler."""
@@ -204,6 +215,13 @@ class Bert(nn.Module):
         x = self.embeddings(tokens, dropout)
         hidden: Tensor = self.encoder(x, Spans(tokens.cu_seqlens, tokens.max_seqlen), read, dropout)
         return hidden
+
+    def draw_pooler(self) -> None:
+        """Draw random weights for a pooler that was never trained, to fit the layers that were."""
+        last = self.encoder.layer[-1]
+        assert self.pooler is not None
+        assert isinstance(last, Layer)
+        self.pooler.draw(last.output.LayerNorm)
 
     def pooled(self, tokens: FlatTokens) -> Float[Tensor, "B H"]:
         """The pooler's output for each sequence."""

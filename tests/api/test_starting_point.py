@@ -11,7 +11,7 @@ import tiny
 from bertwright.api.starting_point import Made, StartingPoint
 from bertwright.model.encoder import Bert, initialise
 from bertwright.model.folder import write_model_folder
-from bertwright.model.heads import Headed, PreTraining, SequenceClassifier
+from bertwright.model.heads import Headed, PreTraining, SequenceClassifier, TokenClassifier
 from bertwright.tasks.classification import Classification
 from bertwright.text.wordpiece import WordPiece
 
@@ -106,6 +106,15 @@ def test_a_missing_pooler_is_drawn_so_too(tmp_path: Path):
     assert found.notice is not None
     assert found.notice.startswith("newly initialised: pooler.dense (weight, bias), classifier (weight, bias)")
     assert DRAWN not in found.notice
+    assert orthogonal(pooler(found.model).weight)
+
+
+def test_a_tagger_of_as_many_labels_leaves_no_pooler_behind(tmp_path: Path):
+    """Its classifier has the shape of the new one, and is left aside all the same."""
+    found = start(tmp_path / "bert", drawn(TokenClassifier(CONFIG)), labels=("a", "b", "c", "d"))
+    assert found.notice is not None
+    assert "classifier (the model's own has other labels)" in found.notice
+    assert "pooler.dense (weight, bias)" in found.notice
     assert orthogonal(pooler(found.model).weight)
 
 

@@ -120,10 +120,13 @@ class StartingPoint:
         same = self.config.labels == config.labels and self.config.problem_type in (None, config.problem_type)
         drawn = {name: tensor.clone() for name, tensor in model.state_dict().items() if name.startswith(HEAD)}
         found = self.folder.load_into(model, replaceable=HEAD)
-        if not same and any(name.startswith(HEAD) for name in found.tensors):
-            model.load_state_dict(drawn, strict=False)
-            return "newly initialised: classifier (the model's own has other labels)"
-        return _notices(model, found)
+        if same or not any(name.startswith(HEAD) for name in found.tensors):
+            return _notices(model, found)
+        model.load_state_dict(drawn, strict=False)
+        kept = {name: tensor for name, tensor in found.tensors.items() if not name.startswith(HEAD)}
+        rest = _notices(model, replace(found, tensors=kept))  # a tagger has no pooler, and leaves none behind
+        said = "newly initialised: classifier (the model's own has other labels)"
+        return said if rest is None else f"{said}; {rest}"
 
 
 def _notices(model: Headed, found: WeightsFound) -> str | None:

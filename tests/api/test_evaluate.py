@@ -221,6 +221,17 @@ def test_a_model_beside_itself_is_no_better(tuned: Trained, inputs: Path) -> Non
     assert {(each.difference, each.interval, each.p) for each in found.against.values()} == {(0.0, (0.0, 0.0), 1.0)}
 
 
+def test_two_models_are_judged_by_the_same_positive_label(finetune: Finetune, tmp_path: Path) -> None:
+    """The same weights, each trained with another positive label: nothing is between them."""
+    two = ("animal", "plant")
+    file = write_csv(tmp_path / "two.csv", rows(21, two))
+    given = {"train": file, "validation": file, "quiet": True}
+    one, other = (str(finetune(**given, positive_label=label, output_dir=tmp_path / label).folder) for label in two)
+    found = bertwright.evaluate(model=one, against=other, test=file, bootstrap_draws=20, **EXACT)
+    assert found.against is not None
+    assert {name: each.difference for name, each in found.against.items() if each.difference} == {}
+
+
 def test_models_of_other_labels_cannot_be_compared(tuned: Trained, finetune: Finetune, tmp_path: Path) -> None:
     two = ("animal", "plant")
     files = {name: write_csv(tmp_path / f"{name}.csv", rows(20, two)) for name in ("train", "validation")}

@@ -17,7 +17,8 @@ from bertwright.files import LOCK, make_folder, write_file, write_json
 from bertwright.serving.loading import load
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import EvaluateSettings
-from bertwright.tasks.kinds import judging, lost_part
+from bertwright.tasks.classification import Classification
+from bertwright.tasks.kinds import AnyTask, judging, lost_part
 from bertwright.text.complaints import all_shown
 from bertwright.text.tables.table import Table
 
@@ -40,6 +41,7 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
     rival = None if settings.against is None else _predictor(settings, settings.against)
     if rival is not None:
         _check_comparable(str(settings.against), predictor, rival)
+        rival.task = _judged_alike(rival, predictor)
     quarantine = (folder or Path()) / "bad_rows.jsonl"
     table = told(_table(settings, predictor, quarantine), quiet=settings.quiet)
     columns = extra_columns(settings, settings.slice_columns, settings.test)
@@ -106,6 +108,14 @@ def _check_comparable(name: str, one: Predictor, other: Predictor) -> None:
     if one.labels != other.labels:
         has, wanted = all_shown(other.labels), all_shown(one.labels)
         raise UsageError(f"--against {name} has the labels {has}, and --model has {wanted}: they cannot be compared")
+
+
+def _judged_alike(rival: Predictor, predictor: Predictor) -> AnyTask:
+    """The rival's task with the other model's positive label: else their F1 would be of different labels."""
+    judge = predictor.task
+    if isinstance(judge, Classification) and judge.positive is not None:
+        return judging(rival.task, judge.positive)
+    return rival.task
 
 
 def _write_origin(settings: EvaluateSettings, predictor: Predictor, folder: Path) -> None:

@@ -107,6 +107,10 @@ def test_only_classification_has_a_positive_label():
         ("choice", {"label_smoothing": 0.1}, "label_smoothing is for classification and tagging"),
         ("qa", {"class_weights": "balanced"}, "class_weights is for classification, multilabel and tagging"),
         ("multilabel", {"calibrate": True}, "calibrate is for classification"),
+        ("classification", {"label_columns": ("a", "b")}, "label_columns is for multilabel"),
+        ("regression", {"label_separator": "|"}, "label_separator is for multilabel"),
+        ("tagging", {"positive_label": "a"}, "positive_label is for classification"),
+        ("choice", {"tune_thresholds": False}, "tune_thresholds is for multilabel and qa"),
     ],
 )
 def test_what_a_task_cannot_do_is_refused(task: str, wanted: dict[str, object], told: str):

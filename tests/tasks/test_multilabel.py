@@ -177,6 +177,7 @@ def test_labels_of_a_cell(cell: object, labels: tuple[str, ...]):
 
 def test_labels_in_columns():
     assert several_labels({"joy": 1, "fear": "0", "calm": "yes", "rage": None}) == ("joy", "calm")
+    assert [several_labels({"toxic": cell}, named=True) for cell in ("1", "0")] == [("toxic",), ()]
     with pytest.raises(UnusableCellError, match=r"^the label column 'joy' holds 'maybe', neither 1 nor 0$"):
         several_labels({"joy": "maybe", "fear": 0})
     with pytest.raises(UnusableCellError, match=r"^the labels begin with \[ but are no JSON list"):

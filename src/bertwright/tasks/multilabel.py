@@ -84,7 +84,7 @@ class MultiLabel(TextTask[Names]):
     @staticmethod
     def label_reader(settings: TableSettings) -> Callable[[Cells], Names]:
         """A list of labels, or a column for each."""
-        return partial(several_labels, separator=settings.label_separator)
+        return partial(several_labels, separator=settings.label_separator, named=settings.label_columns is not None)
 
     @staticmethod
     def check_training(rows: Rows[Row[Names]]) -> None:

@@ -57,9 +57,15 @@ def one_label(cells: Cells) -> str | None:
     return label_of(*cells.values())
 
 
-def several_labels(cells: Cells, *, separator: str | None = None) -> tuple[str, ...]:
-    """The names in the only label column, or of the columns that say yes; none is a label, too."""
-    if len(cells) == 1:
+def several_labels(cells: Cells, *, separator: str | None = None, named: bool = False) -> tuple[str, ...]:
+    """The names in the only label column, or of the columns that say yes; none is a label, too.
+
+    Args:
+        cells: By the names of their columns.
+        separator: What stands between names in one cell.
+        named: Whether even an only column is the name of a label.
+    """
+    if len(cells) == 1 and not named:
         return labels_of(next(iter(cells.values())), separator)
     return tuple(name for name, value in cells.items() if is_yes(value, name))
 

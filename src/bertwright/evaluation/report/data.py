@@ -23,9 +23,11 @@ def data(record: RunRecord, words: Words) -> Html | None:
     rows = (_row(record, words, role, files.get(role, {})) for role in roles)
     split = "validation" in files and "validation" not in record.origins
     fraction = record.settings.get("validation_fraction", 0.0)
+    seeds = (record.settings.get(name) for name in ("split_seed", "seed"))
+    seed = next((each for each in seeds if each is not None), None)
     return together(
         table(words("title_data"), head, rows, numbers=(2,)),
-        note(words("was_split_off", share=share(fraction), seed=record.settings.get("seed"))) if split else None,
+        note(words("was_split_off", share=share(fraction), seed=seed)) if split else None,
         _labels(words, files),
     )
 

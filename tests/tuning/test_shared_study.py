@@ -3,6 +3,7 @@
 import json
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -172,6 +173,19 @@ def test_whoever_dies_each_slot_is_settled_once(acts: list[tuple[str, str]]) -> 
         if not is_settled(trial) and trial.params:
             (instead,) = (each for each in study.settled() if each.user_attrs["slot"] == trial.user_attrs["slot"])
             assert instead.params == trial.params, "what was lost is done again, not something else"
+
+
+@pytest.mark.parametrize("repetition", range(3))
+def test_two_that_make_a_new_database_at_once_both_have_it(repetition: int, tmp_path: Path) -> None:
+    del repetition
+    together = threading.Barrier(2)
+
+    def studied(worker: str) -> str:
+        together.wait()
+        return opened(tmp_path, worker, shared=True).study.study_name
+
+    with ThreadPoolExecutor(2) as workers:
+        assert list(workers.map(studied, ["one", "two"])) == ["study", "study"]
 
 
 def test_a_slot_that_two_filled_at_once_is_done_once(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _SLOT, _WORKER, _ERROR, _SPARE, _SECONDS, _ATTEMPTS = "slot", "worker", "error", "spare", "seconds", "attempts"
 _ORIGIN = "origin"
 FEW_TRIALS = 5  # before any is given up
+_PAUSE = 0.3  # seconds until a database is tried again
 
 
 class TakenOver(Exception):  # noqa: N818 (it is no error)
@@ -403,14 +404,19 @@ def _file(path: Path) -> "BaseStorage":
     return JournalStorage(JournalFileBackend(str(path)))
 
 
-def _database(url: str, stale_seconds: int) -> "BaseStorage":
+def _database(url: str, stale_seconds: int, attempts: int = 5) -> "BaseStorage":
+    """The database, tried again after a pause where it is new and another worker makes its tables just now."""
     from optuna.storages import RDBStorage
+    from sqlalchemy.exc import ArgumentError
 
     try:
         return RDBStorage(url, heartbeat_interval=max(stale_seconds // 4, 1), grace_period=stale_seconds)
     except ImportError as error:
         raise UsageError(f"--storage {_hidden(url)}: its driver is not installed ({error})") from error
     except Exception as error:  # every database has errors of its own
+        if attempts > 1 and not isinstance(error, ArgumentError):
+            time.sleep(_PAUSE)
+            return _database(url, stale_seconds, attempts - 1)
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise UsageError(f"--storage {_hidden(url)} cannot be used: {first}") from error
 

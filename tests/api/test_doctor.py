@@ -71,11 +71,20 @@ def in_validation_and_test(copy: Copy) -> list[str]:
 
 
 def with_another_word(copy: Copy) -> list[str]:
+    return [f"test:{1 + number} ~ train:{1 + place}" for number, place in _reworded(copy, "test", 0)]
+
+
+def nearly_twice_in_one_file(copy: Copy) -> list[str]:
+    return [f"train:{1 + number} ~ train:{1 + place}" for number, place in _reworded(copy, "train", 300)]
+
+
+def _reworded(copy: Copy, role: str, begin: int) -> list[tuple[int, int]]:
+    """Put ten long training rows into a file, with another word each."""
     long = [place for place, row in enumerate(copy.rows["train"]) if len(set(row[0].split())) > 18][:10]
-    for number, place in enumerate(long):
+    for number, place in enumerate(long, begin):
         text, label = copy.rows["train"][place]
-        copy.rows["test"][number] = [text.replace(text.split()[9], "quite", 1), label]
-    return [f"test:{1 + number} ~ train:{1 + place}" for number, place in enumerate(long)]
+        copy.rows[role][number] = [text.replace(text.split()[9], "quite", 1), label]
+    return list(enumerate(long, begin))
 
 
 def twice_in_one_file(copy: Copy) -> list[str]:
@@ -170,6 +179,12 @@ PLANTED: list[tuple[Plant, str, str, str]] = [
     (in_two_files, "shared-texts", "error", "test: 10 of 150 rows (6.7%) have a text that train has, too: the test"),
     (in_validation_and_test, "shared-texts", "warning", "test: 10 of 150 rows (6.7%) have a text that validation has"),
     (with_another_word, "nearly-shared-texts", "warning", "test: 9 of 150 rows (6.0%) have nearly the text of one in"),
+    (
+        nearly_twice_in_one_file,
+        "nearly-repeated-texts",
+        "warning",
+        "train: 9 of 400 rows (2.2%) have nearly the text of an earlier row",
+    ),
     (twice_in_one_file, "repeated-texts", "warning", "train: 10 of 400 rows (2.5%) repeat a text of an earlier row"),
     (
         with_both_labels,

@@ -33,7 +33,7 @@ from bertwright.tasks.checks.reading import (
 )
 from bertwright.tasks.checks.repeats import (
     contradictions,
-    nearly_shared_texts,
+    near_repeats,
     repeated_texts,
     shared_contexts,
     shared_texts,
@@ -66,7 +66,7 @@ OF_TASK: Mapping[type, tuple[Check, ...]] = MappingProxyType(
     }
 )
 """As quick as these, for one task alone."""
-SLOW: tuple[Check, ...] = (nearly_shared_texts,)
+SLOW: tuple[Check, ...] = (near_repeats,)
 OF_READING: tuple[Callable[[Reading], Iterator[Finding]], ...] = (
     cut_texts,
     long_answers,

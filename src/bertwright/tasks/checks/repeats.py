@@ -25,6 +25,9 @@ _MANY = 0.01  # share of rows that repeat others, or contradict them
 _MOST_COMPARED = 20_000  # rows of a file that are looked at for near repeats, evenly taken
 _LONG = 60  # words from which on shingles tell texts apart better than words
 
+Near = dict[int, tuple[Key, frozenset[int]]]
+"""By the numbers of rows, in ascending order: the exact key of each, and the keys of its MinHash bands."""
+
 
 def shared_texts(files: LabelledFiles) -> Iterator[Finding]:
     """The same text in two files."""
@@ -100,30 +103,51 @@ def contradictions(files: LabelledFiles) -> Iterator[Finding]:
         )
 
 
-def nearly_shared_texts(files: LabelledFiles) -> Iterator[Finding]:
-    """Texts of two files that are nearly the same, but not quite."""
+def near_repeats(files: LabelledFiles) -> Iterator[Finding]:
+    """Texts that are nearly the same, but not quite: in two files, or in one."""
     near = {role: _near_keys(rows, files.keys[role]) for role, rows in files.rows.items()}
     for one, other in files.pairs:
-        seen = {key: number for number, (_, keys) in near[one].items() for key in keys}
+        first_of = _first_of(near[one])
         exact = {own for own, _ in near[one].values()}
         rows, earlier = files.rows[other], files.rows[one]
         found = [
-            (number, next(seen[key] for key in keys if key in seen))
+            (number, next(first_of[key] for key in keys if key in first_of))
             for number, (own, keys) in near[other].items()
-            if own not in exact and any(key in seen for key in keys)
+            if own not in exact and not first_of.keys().isdisjoint(keys)
         ]
         if found:
-            steps = {role: _step(files.rows[role]) for role in (one, other)}
-            looked_at = "".join(
-                f"; of {role} one row in {step} was looked at" for role, step in steps.items() if step > 1
-            )
             yield Finding(
                 by_share(len(found) / len(near[other]), warning=WORTH_SAYING),
                 "nearly-shared-texts",
-                f"{other}: {counted_of(len(found), len(near[other]))} have nearly the text of one in {one}{looked_at}",
+                f"{other}: {counted_of(len(found), len(near[other]))} have nearly the text of one in {one}"
+                + _looked_at(files, one, other),
                 "look at them: if the one tells the answer to the other, keep both in one file",
                 first(f"{where(rows, number)} ~ {where(earlier, before)}" for number, before in found),
             )
+    for role, rows in files.rows.items():
+        first_of = _first_of(near[role])
+        pairs = ((number, min(first_of[key] for key in keys)) for number, (_, keys) in near[role].items() if keys)
+        again = [(number, before) for number, before in pairs if before < number]
+        if again:
+            yield Finding(
+                by_share(len(again) / len(near[role]), warning=_MANY),
+                "nearly-repeated-texts",
+                f"{role}: {counted_of(len(again), len(near[role]))} have nearly the text of an earlier row"
+                + _looked_at(files, role),
+                "look at them: a split, or folds, of this file would put the one here and the other there",
+                first(f"{where(rows, number)} ~ {where(rows, before)}" for number, before in again),
+            )
+
+
+def _first_of(near: Near) -> dict[int, int]:
+    """The first row with each key."""
+    return {key: number for number, (_, keys) in reversed(near.items()) for key in keys}
+
+
+def _looked_at(files: LabelledFiles, *roles: str) -> str:
+    """Which part of large files was compared."""
+    steps = {role: _step(files.rows[role]) for role in roles}
+    return "".join(f"; of {role} one row in {step} was looked at" for role, step in steps.items() if step > 1)
 
 
 def _leak(share: float, earlier: str) -> Severity:
@@ -158,13 +182,13 @@ def _step(rows: Rows[Any]) -> int:
     return -(-len(rows) // _MOST_COMPARED)
 
 
-def _near_keys(rows: Rows[Any], keys: list[Key]) -> dict[int, tuple[Key, frozenset[int]]]:
-    """An exact key and the keys of the MinHash bands of rows, by number; what stands there twice comes once."""
+def _near_keys(rows: Rows[Any], keys: list[Key]) -> Near:
+    """The rows' keys; what stands there twice comes once."""
     firsts: dict[Key, int] = {}
     for number in range(0, len(rows), _step(rows)):
         context = context_of(rows.items[number])
         firsts.setdefault(keys[number] if context is None else key_of(context), number)
-    found: dict[int, tuple[Key, frozenset[int]]] = {}
+    found: Near = {}
     texts = {number: _substance(rows.items[number]) for number in firsts.values()}
     long = {number for number, parts in texts.items() if sum(part.count(" ") for part in parts) >= _LONG}
     own = {number: key for key, number in firsts.items()}

@@ -305,6 +305,10 @@ def test_workers_agree_on_what_they_do_and_not_on_where(given: Given, tmp_path: 
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [
+        (
+            {"learning_rate": 0.5},
+            r"learning_rate = 0.5 is given, and .*space.yaml searches it: take it out of one of them$",
+        ),
         ({"folds": 3}, "folds is for finetune: a trial is measured on the validation set"),
         ({"worker": True}, "worker needs storage: a study in a file has one worker, and no other name"),
         ({"best_metric": "pearson"}, "best_metric = 'pearson': for classification it can be "),
@@ -314,6 +318,17 @@ def test_workers_agree_on_what_they_do_and_not_on_where(given: Given, tmp_path: 
 def test_settings_that_do_not_fit(changed: Given, complaint: str, given: Given, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"^{complaint}"):
         bertwright.tune(**given | changed | {"output_dir": tmp_path / "out"})
+
+
+def test_what_is_given_is_not_searched(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = TuneSettings.create(given | {"space": None, "quiet": False, "learning_rate": 1e-4, "dropout": 0.0})
+    usual = read_space(None)
+    found = tuning._searched(settings)
+    assert found == {name: usual[name] for name in usual if name not in ("learning_rate", "dropout")}
+    assert capsys.readouterr().err == "not searched, as it is given: learning_rate = 0.0001, dropout = 0.0\n"
+    every = {"batch_size": 8, "epochs": 9, "warmup_ratio": 0.5, "weight_decay": 0.5, "layer_decay": 0.5}
+    with pytest.raises(UsageError, match=r": all that is usually searched is given; say with --space what to search$"):
+        tuning._searched(settings.model_copy(update=every))
 
 
 def test_without_optuna_the_remedy_is_said(given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

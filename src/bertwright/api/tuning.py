@@ -31,7 +31,7 @@ from bertwright.evaluation.report.words import Words
 from bertwright.evaluation.svg import document
 from bertwright.files import read_json, write_file, write_json
 from bertwright.settings import FinetuneSettings, TuneSettings
-from bertwright.settings.command import flags
+from bertwright.settings.command import chosen, flags
 from bertwright.settings.search_space import Space, read_space
 from bertwright.tasks.metrics import LOWER_IS_BETTER
 from bertwright.text.complaints import counted
@@ -60,7 +60,7 @@ def tune(settings: TuneSettings | None = None, /, **options: object) -> Trained:
         BertwrightError: The settings, a file, the storage or a training went wrong; see `bertwright.errors`.
     """
     settings = settled(TuneSettings, settings, options)
-    space = read_space(settings.space)
+    space = _searched(settings)
     with claimed(settings) as (compute, folder):
         settings = settings.model_copy(update={"precision": compute.precision})
         if settings.overwrite:
@@ -252,6 +252,27 @@ class _Search:
             for name, charts in {**drawn, "slices": slices(record, words)}.items():
                 if charts:
                     write_file(run / f"study_{name}.svg", document(charts))
+
+
+def _searched(settings: TuneSettings) -> Space:
+    """The space, without what the user gives another value than the default.
+
+    Raises:
+        UsageError: That stands in the user's own space, or nothing is left of the usual one.
+    """
+    space = read_space(settings.space)
+    given = {
+        name: value for name, value in chosen(TuneSettings, settings.model_dump(mode="json")).items() if name in space
+    }
+    if not given:
+        return space
+    shown = ", ".join(f"{name} = {value}" for name, value in given.items())
+    if settings.space is not None:
+        raise UsageError(f"{shown} is given, and {settings.space} searches it: take it out of one of them")
+    if len(given) == len(space):
+        raise UsageError(f"{shown}: all that is usually searched is given; say with --space what to search")
+    say(f"not searched, as it is given: {shown}", quiet=settings.quiet)
+    return {name: choice for name, choice in space.items() if name not in given}
 
 
 def _identity(settings: TuneSettings, space: Space, origins: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ FLAGS |= dict.fromkeys(
     ("glue", "clue", "squad"),
     f"""{GENERAL} {DEVICE}
         --model --data --output-dir --tasks --seeds --seed --epochs --batch-size --learning-rate --max-length
-        --max-steps --vocab --quiet --no-quiet""",
+        --max-steps --vocab --overwrite --no-overwrite --quiet --no-quiet""",
 )
 FLAGS["doctor"] = f"{FLAGS['finetune']} --as-json --no-as-json"  # a command needs another verb alone
 FLAGS["tune"] = f"""{FLAGS["finetune"]} --space --trials --max-hours --prune --no-prune --storage --study-name

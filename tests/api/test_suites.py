@@ -96,6 +96,16 @@ def test_what_is_done_is_not_done_again(result: bertwright.api.suites.SuiteResul
     assert models == {path: path.stat().st_mtime_ns for path in result.folder.glob("*/model.safetensors")}
 
 
+def test_other_settings_start_anew_only_when_told_to(data: Path, bert: Path, tmp_path: Path):
+    same = {"model": str(bert), "data": str(data), "tasks": ["rte"], "output_dir": tmp_path, "seeds": 1, "quiet": True}
+    bertwright.glue(**same, **FEW)
+    other = FEW | {"max_steps": 5}
+    with pytest.raises(UsageError, match="start anew with --overwrite"):
+        bertwright.glue(**same, **other)
+    bertwright.glue(**same, **other, overwrite=True)
+    assert "max_steps: 5" in (tmp_path / "rte" / "run" / "settings.yaml").read_text()
+
+
 def test_published_settings_hold_where_nothing_is_said(bert: Path, data: Path, tmp_path: Path):
     bertwright.glue(
         model=str(bert), data=str(data), output_dir=tmp_path, seeds=1, quiet=True, tasks=["rte"], max_length=19

@@ -21,8 +21,6 @@ from bertwright.text.wordpiece import WordPiece
 
 HEAD = ("classifier.", "crf.")
 """What tensors are called that are made for certain labels."""
-READS_POOLER = ("classifier.", "cls.seq_relationship.")
-"""What tensors of heads on the pooler are called; a tagger's classifier has no pooler beside it."""
 
 
 class Made(NamedTuple):
@@ -112,7 +110,7 @@ class StartingPoint:
         config = replace(self.config, labels=(), problem_type=None)
         torch.manual_seed(seed)
         model = _initialised(PreTraining(_with_dropout(config, dropout), pairs=pairs), config)
-        return model, config, None if self.folder is None else _notices(model, self.folder.load_into(model))
+        return model, config, None if self.folder is None else self.folder.load_into(model).describe()
 
     def _load(self, model: Headed, config: BertConfig) -> str | None:
         """Read the weights; a classifier of other labels, or of another kind of them, is left aside."""
@@ -136,7 +134,7 @@ def _notices(model: Headed, found: WeightsFound) -> str | None:
     embeddings leaves it as it was drawn, and drawn too small for a head to learn from.
     """
     notices = [found.describe()]
-    if _untrained(model.bert) and not any(name.startswith(READS_POOLER) for name in found.tensors):
+    if _untrained(model.bert) and not any(name.startswith(HEAD) for name in found.tensors):
         model.bert.draw_pooler()
         if not any(name.startswith("bert.pooler.") for name in found.missing):
             notices.append("pooler drawn anew: its bias is 0 in the folder, so that it was never trained")

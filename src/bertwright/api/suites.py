@@ -21,7 +21,7 @@ from bertwright.settings import ClueSettings, FinetuneSettings, GlueSettings, Sq
 from bertwright.tasks.suites import CLUE, GLUE, SQUAD, Suite, SuiteTask, TaskFiles, check_tasks, find_files, find_folder
 
 _CHOSEN = ("epochs", "batch_size", "learning_rate", "max_length", "max_steps")
-_PASSED_ON = ("model", "vocab", "seeds", "seed", "device", "precision", "quiet")
+_PASSED_ON = ("model", "vocab", "seeds", "seed", "device", "precision", "overwrite", "quiet")
 
 
 @dataclass(frozen=True, slots=True)

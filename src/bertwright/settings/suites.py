@@ -36,6 +36,8 @@ class SuiteSettings(DeviceSettings):
     """Optimizer steps to train for, instead of epochs; for a try."""
     vocab: Path | None = None
     """Tokenizer folder or vocab.txt for a model made from a size preset."""
+    overwrite: Annotated[bool, Free, Spelled("overwrite_output_dir")] = False
+    """Start the tasks anew that --output-dir already holds."""
     quiet: Annotated[bool, Free] = False
     """Print only warnings and the result."""
 

@@ -198,6 +198,11 @@ def test_init_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
         ("finetune --lerning-rate 1", "unknown flag --lerning-rate: did you mean --learning-rate?"),
         ("finetune --lerning_rate=1", "unknown flag --lerning-rate: did you mean --learning-rate?"),
         ("finetune --num-train-epoch 1", "unknown flag --num-train-epoch: did you mean --epochs?"),
+        (
+            "finetune --per-device-train-batch-size 8 --gradient_accumulation_steps=4",
+            "unknown flag --gradient-accumulation-steps: --batch-size is that of a whole step, in transformers that "
+            "of one of its parts: give the whole, and --gradient-accumulation N to compute it in N parts",
+        ),
         ("finetune --learning 1", "unknown flag --learning: did you mean --learning-rate?"),
         ("finetune -model tiny", "unknown flag -model: did you mean --model?"),
         ("finetune --no-quite", "unknown flag --no-quite: did you mean --no-quiet?"),

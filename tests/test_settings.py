@@ -118,6 +118,11 @@ def test_settings_that_may_change_when_a_run_is_resumed() -> None:
     [
         ({"lerning_rate": 1}, "unknown setting lerning_rate: did you mean learning_rate?"),
         ({"num_train_epoch": 1}, "unknown setting num_train_epoch: did you mean epochs?"),
+        (
+            {"gradient_accumulation_steps": 4},
+            "unknown setting gradient_accumulation_steps: --batch-size is that of a whole step, in transformers that "
+            "of one of its parts: give the whole, and --gradient-accumulation N to compute it in N parts",
+        ),
         ({"val": "dev.csv"}, "unknown setting val: did you mean validation?"),
         ({"zzz": 1}, "unknown setting zzz: see bertwright finetune --help"),
         ({"epochs": "0"}, "epochs = '0': should be greater than or equal to 1"),

@@ -30,7 +30,7 @@ def parse(cls: type[Settings], words: Sequence[str]) -> dict[str, Any]:
         UsageError: A flag is unknown or lacks its value, or a word belongs to no flag.
     """
     known = spellings(cls)
-    parsed, rest = make_parser(cls).parse_known_args([_canonical(word, known, cls.verb) for word in words])
+    parsed, rest = make_parser(cls).parse_known_args([_canonical(word, known, cls) for word in words])
     values, leading = vars(parsed), cls.leading()
     if rest and leading and leading not in values:
         values[leading] = rest.pop(0)
@@ -87,14 +87,16 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
 
 
-def _canonical(word: str, known: dict[str, str], verb: str) -> str:
+def _canonical(word: str, known: dict[str, str], cls: type[Settings]) -> str:
     """A flag in the spelling that argparse was told; any other word as it is."""
     if not re.match("--?[a-zA-Z]", word):
         return word
     flag, equals, value = word.partition("=")
     flag = flag.replace("_", "-")
     if flag not in known:
-        raise unknown("flag", flag, known, f"bertwright {verb} --help")
+        if instead := cls.instead_of(flag.lstrip("-")):
+            raise UsageError(f"unknown flag {flag}: {instead}")
+        raise unknown("flag", flag, known, f"bertwright {cls.verb} --help")
     return known[flag] + equals + value
 
 

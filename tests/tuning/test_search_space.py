@@ -48,6 +48,7 @@ def test_the_usual_space_is_what_init_prints(tmp_path: Path, capsys: pytest.Capt
         ),
         ("epochs: [1]\nsplit_seed: [1, 2]", ":2: split_seed cannot be tuned: all trials are measured on the same rows"),
         ("learning_rat: [1]", ":1: learning_rat cannot be tuned; did you mean learning_rate?"),
+        ("gradient_accumulation_steps: [1, 2]", ":1: gradient_accumulation_steps cannot be tuned; --batch-size is "),
         ("test: [a.csv, b.csv]", ":1: test cannot be tuned; "),
         ("epochs: 3", ":1: epochs should be a list of choices, or a range such as {low: 0.1, high: 0.2, log: true}, "),
         ("epochs: {low: 1, hihg: 3}", ":1: epochs should be a list of choices, or a range"),

@@ -5,6 +5,7 @@ Values come from defaults, then a YAML file, then flags or a call. Knows no sing
 
 import difflib
 import inspect
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -46,6 +47,8 @@ class Settings(BaseModel):
         defer_build=True,  # `--help` needs the fields alone, not their validators
     )
     verb: ClassVar[str]
+    elsewhere: ClassVar[Mapping[str, str]] = {}
+    """Settings of other tools that are none here → what to write instead; a class has those of its bases as well."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -122,6 +125,11 @@ class Settings(BaseModel):
         return cls.spellings().get(name, name)
 
     @classmethod
+    def instead_of(cls, name: str) -> str | None:
+        """What to write instead of another tool's setting, in any spelling; None when nothing is known of it."""
+        return ChainMap(*(dict(vars(base).get("elsewhere", {})) for base in cls.__mro__)).get(name.replace("-", "_"))
+
+    @classmethod
     def free_on_resume(cls) -> frozenset[str]:
         """Names of the settings that may differ when a run is resumed."""
         return frozenset(name for name, field in cls.model_fields.items() if Free in field.metadata)
@@ -165,6 +173,8 @@ class Settings(BaseModel):
 
     @classmethod
     def _hint(cls, name: str) -> str:
+        if instead := cls.instead_of(name):
+            return instead
         near = nearest(name, cls.spellings())
         return f"did you mean {cls.name_of(near)}?" if near else f"see bertwright {cls.verb} --help"
 

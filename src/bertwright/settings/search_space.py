@@ -97,7 +97,9 @@ def _check_name(name: str, place: str) -> None:
         raise UsageError(f"{place}: {name} cannot be tuned: {_NEVER[name]}")
     if name not in tunable():
         near = nearest(name, tunable())
-        hint = f"did you mean {near}?" if near else f"tuned can be {', '.join(tunable())}"
+        hint = FinetuneSettings.instead_of(name) or (
+            f"did you mean {near}?" if near else f"tuned can be {', '.join(tunable())}"
+        )
         raise UsageError(f"{place}: {name} cannot be tuned; {hint}")
 
 

@@ -1,6 +1,7 @@
 """What several verbs can set alike. Knows nothing of what the settings are used for."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -47,9 +48,14 @@ class DeviceSettings(Settings):
 class LearningSettings(Settings):
     """What fine-tuning and pre-training have in common."""
 
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "gradient_accumulation_steps": "--batch-size is that of a whole step, in transformers that of one "
+        "of its parts: give the whole, and --gradient-accumulation N to compute it in N parts",
+    }
+
     max_length: Annotated[MaxLength, Spelled("max_seq_length")] = 128
     """Longest sequence in tokens, special tokens included; longer texts are cut, counted and reported."""
-    gradient_accumulation: Annotated[Positive, Spelled("gradient_accumulation_steps")] = 1
+    gradient_accumulation: Positive = 1
     """Parts in which a batch is computed, to save memory; the result is that of the whole batch."""
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
     """Decay of the weights; biases and layer norms are spared."""

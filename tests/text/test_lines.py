@@ -3,6 +3,8 @@
 import gzip
 import io
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ CHINESE = "label\ttext_a\n1\t距离川沙公路较近，但是公交指示不对
 TAIWAN = "label\ttext\n1\t這間飯店的服務非常好，房間也很乾淨，下次還會再來住。\n"
 JAPANESE = "label\ttext\n1\tこのホテルのサービスはとても良かったです。\n"
 FRENCH = "label\ttext\n1\tL'été était très agréable à la plage, Noël aussi\n"
-WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+WIDE = ("UTF-16LE", "UTF-16BE", "UTF-32LE", "UTF-32BE")
 
 
 @pytest.mark.parametrize("ending", [".tsv", ".tsv.gz"])
@@ -25,7 +27,7 @@ WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
     ("data", "named", "line"),
     [
         *[(text.encode(encoding), encoding, 1) for text in (CHINESE, TAIWAN, FRENCH) for encoding in WIDE],
-        *[(("\ufeff" + text).encode(encoding), encoding, 1) for text in (CHINESE, FRENCH) for encoding in WIDE],
+        *[(("\ufeff" + text).encode(encoding), encoding[:6], 1) for text in (CHINESE, FRENCH) for encoding in WIDE],
         *[(CHINESE.partition("\n")[2].encode(encoding), encoding, 1) for encoding in WIDE],  # no Latin header
         (CHINESE.encode("gb18030"), "gb18030", 2),
         (CHINESE.encode("gbk"), "gb18030", 2),
@@ -42,6 +44,9 @@ def test_other_encodings_are_refused_by_name(tmp_path: Path, ending: str, data: 
         list(Lines(path))
     advice = f"convert the file: iconv -f {named} -t utf-8 OLD > NEW"
     assert str(caught.value) == f"{path}:{line}: not UTF-8 but likely {named}; {advice}"
+    if shutil.which("iconv"):
+        converted = subprocess.run(["iconv", "-f", named, "-t", "utf-8"], input=data, capture_output=True, check=True)
+        assert converted.stdout.decode() == data.decode(named)
 
 
 @pytest.mark.parametrize("text", [CHINESE, TAIWAN, JAPANESE, FRENCH, "emoji 😀\n", "\x85 \u2028\x0b\x1c\n", "a\0b\n"])
@@ -125,7 +130,7 @@ def test_cut_lines_refuse_what_is_not_utf8_by_line() -> None:
     for data, told in [
         (b"fine\n\xff\xff\xff\n", "x:2: not UTF-8"),
         ("中".encode() * 20 + b"\xff", "x:1: broken UTF-8"),
-        ("text".encode("utf-16"), "x:1: not UTF-8 but likely utf-16"),
+        ("text".encode("utf-16"), "x:1: not UTF-8 but likely UTF-16;"),
         (b"a\n\xe4\xb8", "x:2: broken UTF-8 at the end of the file; was it cut inside a character?"),
     ]:
         with pytest.raises(DataError, match=f"^{re.escape(told)}"):

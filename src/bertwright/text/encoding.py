@@ -5,22 +5,22 @@ The guess is for the error text alone: nothing is ever decoded with it. Knows no
 
 import re
 
-# utf-32 first: its little-endian mark begins with that of utf-16-le
+# utf-32 first: its little-endian mark begins with that of UTF-16LE
 _MARKS = {
-    b"\xff\xfe\0\0": "utf-32-le",
-    b"\0\0\xfe\xff": "utf-32-be",
-    b"\xff\xfe": "utf-16-le",
-    b"\xfe\xff": "utf-16-be",
+    b"\xff\xfe\0\0": "UTF-32",
+    b"\0\0\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
 }
 
 # which of four neighbouring bytes are mostly NUL (in UTF-16 for Latin letters alone)
 _NUL_PATTERNS: dict[tuple[bool, ...], str] = {
-    (False, True, True, True): "utf-32-le",
-    (False, False, True, True): "utf-32-le",
-    (True, True, True, False): "utf-32-be",
-    (True, True, False, False): "utf-32-be",
-    (False, True, False, True): "utf-16-le",
-    (True, False, True, False): "utf-16-be",
+    (False, True, True, True): "UTF-32LE",
+    (False, False, True, True): "UTF-32LE",
+    (True, True, True, False): "UTF-32BE",
+    (True, True, False, False): "UTF-32BE",
+    (False, True, False, True): "UTF-16LE",
+    (True, False, True, False): "UTF-16BE",
 }
 
 # The bytes of everyday characters: punctuation, kana and the first, common level of each standard's characters.
@@ -29,8 +29,8 @@ _EVERYDAY = {
     "gb18030": re.compile(rb"[\xa1-\xa3\xb0-\xd7][\xa1-\xfe]"),
     "big5": re.compile(rb"[\xa1-\xc6][\x40-\x7e\xa1-\xfe]"),
     "shift_jis": re.compile(rb"[\x81-\x83\x88-\x97][\x40-\x7e\x80-\xfc]"),
-    "utf-16-le": re.compile(rb"[\0-\xff][\x4e-\x9f\xff]|[\0-\xff][\0\x20\x30]"),
-    "utf-16-be": re.compile(rb"[\x4e-\x9f\xff][\0-\xff]|[\0\x20\x30][\0-\xff]"),
+    "UTF-16LE": re.compile(rb"[\0-\xff][\x4e-\x9f\xff]|[\0-\xff][\0\x20\x30]"),
+    "UTF-16BE": re.compile(rb"[\x4e-\x9f\xff][\0-\xff]|[\0\x20\x30][\0-\xff]"),
 }
 _ENOUGH = 0.7
 
@@ -48,7 +48,8 @@ def guess_encoding(data: bytes) -> str | None:
     """Name the likely encoding of one line that is not UTF-8.
 
     Returns:
-        A codec's name; `utf-8` when the line is UTF-8 but for a few damaged bytes; None when nothing fits.
+        A codec's name, iconv's as well; `utf-8` when the line is UTF-8 but for a few damaged bytes; None when
+        nothing fits.
     """
     if wide := guess_wide_encoding(data):
         return wide
@@ -65,7 +66,7 @@ def guess_encoding(data: bytes) -> str | None:
 
 def _everyday_share(data: bytes, encoding: str) -> float:
     """Return which share of the characters beyond ASCII are everyday ones, 0 where `data` cannot be decoded."""
-    if encoding.startswith("utf-16"):
+    if encoding.startswith("UTF-16"):
         if b"\0" not in data:  # as tabs and digits have; without this, English reads as Chinese, two letters a sign
             return 0.0
         data = data[: len(data) // 2 * 2]  # a line that was cut at its b"\n" lacks the second half of it

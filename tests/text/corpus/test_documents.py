@@ -268,7 +268,7 @@ def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
 def test_other_encodings_are_refused_by_line(tmp_path: Path) -> None:
     for name, data, told in [
         ("a.txt", "fine\n中文句子，用的是国标编码。\n".encode("gb18030"), ":2: not UTF-8 but likely gb18030"),
-        ("b.txt", "Text.\n".encode("utf-16"), ":1: not UTF-8 but likely utf-16-le"),
+        ("b.txt", "Text.\n".encode("utf-16"), ":1: not UTF-8 but likely UTF-16;"),
         ("c.txt", "fine\ncut 中".encode()[:-1], ":2: broken UTF-8 at the end of the file; was it cut inside a char"),
     ]:
         file = write(tmp_path / name, data)

@@ -19,7 +19,7 @@ def download(
     *,
     kind: Literal["model", "dataset"] = "model",
     revision: str | None = None,
-    hint: str = "",
+    here: str = "",
 ) -> Path:
     """Return the folder with those files of a repository that match `files`; what is cached is not fetched again.
 
@@ -28,7 +28,7 @@ def download(
         files: Patterns of file names.
         kind: What sort of repository it is.
         revision: A branch or a commit.
-        hint: What to add when the name leads nowhere.
+        here: What to say first when the name leads nowhere: that there is no such folder, where one could be meant.
 
     Raises:
         UsageError: The name can be none on the hub.
@@ -44,7 +44,7 @@ def download(
     except HFValidationError as error:
         raise UsageError(f"no {what} folder {name!r}, and no name on the hub looks like it") from error
     except Exception as error:  # below the hub library lie other HTTP clients with every version
-        raise HubError(f"cannot get the {what} {name!r}: {_reason(name, what, error)}{hint}") from error
+        raise HubError(f"cannot get the {what} {name!r}: {here}{_reason(name, what, error)}") from error
 
 
 def _reason(name: str, what: str, error: Exception) -> str:

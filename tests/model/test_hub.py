@@ -149,7 +149,8 @@ def test_offline_works_from_the_cache_and_opens_no_socket(hub: Hub, home: Path):
 def test_offline_without_the_cache_says_what_to_do(hub: Hub, home: Path):
     found = resolve("google-bert/bert-base-uncased", home, hub, HF_HUB_OFFLINE="1")
     assert found.error == (
-        "HubError: cannot get the model 'google-bert/bert-base-uncased': it is not whole in the cache "
+        "HubError: cannot get the model 'google-bert/bert-base-uncased': no such folder here, and on the hub: "
+        "it is not whole in the cache "
         f"{home}/hub, and HF_HUB_OFFLINE is set; unset it to download"
     )
     assert hub.requests == []
@@ -160,7 +161,8 @@ def test_no_connection_uses_the_cache_or_says_so(hub: Hub, home: Path):
     cached, other = resolve_all(["google-bert/bert-base-uncased", "someone/old"], home)
     assert cached.folder == first.folder
     assert other.error == (
-        "HubError: cannot get the model 'someone/old': http://127.0.0.1:1 cannot be reached, "
+        "HubError: cannot get the model 'someone/old': no such folder here, and on the hub: "
+        "http://127.0.0.1:1 cannot be reached, "
         f"and it is not in the cache {home}/hub; check the connection"
     )
 
@@ -174,11 +176,12 @@ def test_a_token_opens_private_and_gated_models(hub: Hub, home: Path):
 
 def test_refusals_say_what_to_do(hub: Hub, home: Path):
     names = ["someone/nothing", "someone/secret", "someone/gated", "someone/dataset"]
-    unknown = f"{hub.endpoint} has no such model, or a private one; check the name or set HF_TOKEN"
+    here = "no such folder here, and on the hub: "
+    unknown = f"{here}{hub.endpoint} has no such model, or a private one; check the name or set HF_TOKEN"
     assert [found.error for found in resolve_all(names, home, hub)] == [
         f"HubError: cannot get the model 'someone/nothing': {unknown}",
         f"HubError: cannot get the model 'someone/secret': {unknown}",
-        "HubError: cannot get the model 'someone/gated': its authors want your consent; "
+        f"HubError: cannot get the model 'someone/gated': {here}its authors want your consent; "
         f"give it at {hub.endpoint}/someone/gated and set HF_TOKEN",
         "HubError: cannot use the model 'someone/dataset': its repository has no config.json",
     ]
@@ -189,7 +192,8 @@ def test_refusals_say_what_to_do(hub: Hub, home: Path):
 def test_a_hub_that_is_down_is_named_with_its_answer(hub: Hub, home: Path):
     hub.broken = True
     assert resolve("someone/old", home, hub).error == (
-        f"HubError: cannot get the model 'someone/old': {hub.endpoint} answered 503; try again later, or check HF_TOKEN"
+        "HubError: cannot get the model 'someone/old': no such folder here, and on the hub: "
+        f"{hub.endpoint} answered 503; try again later, or check HF_TOKEN"
     )
 
 
@@ -203,9 +207,10 @@ def test_old_weights_are_fetched_only_where_there_are_no_safetensors(hub: Hub, h
 
 def test_a_mistyped_name_is_asked_back(hub: Hub, home: Path):
     (home.parent / "my-model").mkdir()
-    preset, folder = resolve_all(["tinny", "my-modle"], home, hub)
-    assert preset.error.endswith("set HF_TOKEN; did you mean 'tiny'?")
-    assert folder.error.endswith("set HF_TOKEN; did you mean 'my-model'?")
+    (home.parent / "out" / "first").mkdir(parents=True)
+    for name, meant in (("tinny", "tiny"), ("my-modle", "my-model"), ("out/frist", "out/first")):
+        told = f"cannot get the model {name!r}: no such folder here (did you mean {meant!r}?), and on the hub: http"
+        assert resolve(name, home, hub).error.startswith(f"HubError: {told}")
 
 
 # ---- what never asks the hub
@@ -229,7 +234,8 @@ def test_a_folder_is_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         ("out/sst2/model", "no model folder out/sst2/model"),
         ("a/../../etc", "no model folder a/../../etc"),
         ("out\\sst2", "no model folder out\\sst2"),
-        ("./out/sst", "no model folder ./out/sst; did you mean 'out/sst2'?"),
+        ("./out/sst", "no model folder ./out/sst (did you mean 'out/sst2'?)"),
+        ("tiny", "tiny is a size preset and has no weights: give a model folder or a hub name"),
         ("file.txt", "file.txt is a file: a model is the folder with config.json and the weights"),
         ("google-bert/..", "no model folder 'google-bert/..', and no name on the hub looks like it"),
         ("-bert", "no model folder '-bert', and no name on the hub looks like it"),

@@ -120,8 +120,8 @@ def _fetched(suite: Suite, name: str, settings: SuiteSettings) -> Path | None:
     if repository is None:
         raise UsageError(f"{suite.title} has no data set on the hub that is known here: name its folder with --data")
     if not own:
-        hint = "" if settings.data is None else f"; there is no folder {settings.data} either"
-        return find_folder(download(repository, [f"{name}/*"], kind="dataset", hint=hint), name, task)
+        here = "" if settings.data is None else "no such folder here, and on the hub: "
+        return find_folder(download(repository, [f"{name}/*"], kind="dataset", here=here), name, task)
     (folder,) = {path.parent for path in download(repository, ["*.parquet"], kind="dataset").rglob("train*.parquet")}
     return folder
 

@@ -35,7 +35,7 @@ def resolve_model(name_or_path: str) -> Path:
         name_or_path: A folder, or a hub name such as `google-bert/bert-base-uncased` or `bert-base-uncased`.
 
     Raises:
-        UsageError: It is a path without a folder there, or can be no name on the hub.
+        UsageError: It is a path without a folder there, a size preset, or can be no name on the hub.
         HubError: The hub does not know the name, wants a token, or cannot be reached and the cache is empty.
     """
     path = Path(name_or_path).expanduser()
@@ -45,11 +45,13 @@ def resolve_model(name_or_path: str) -> Path:
         raise UsageError(f"{name_or_path} is a file: a model is the folder with config.json and the weights")
     if name_or_path.startswith((".", "~", "/")) or name_or_path.count("/") > 1 or "\\" in name_or_path:
         raise UsageError(f"no model folder {name_or_path}{_near(path)}")
+    if name_or_path in PRESETS:
+        raise UsageError(f"{name_or_path} is a size preset and has no weights: give a model folder or a hub name")
     return _download(name_or_path)
 
 
 def _download(name: str) -> Path:
-    folder = download(name, _FILES, hint=_near(Path(name)))
+    folder = download(name, _FILES, here=f"no such folder here{_near(Path(name))}, and on the hub: ")
     if not any(folder.glob("*.safetensors")):
         download(name, [*_FILES, *_OLD_WEIGHTS], revision=folder.name)
     if not (folder / "config.json").exists():
@@ -63,4 +65,4 @@ def _near(path: Path) -> str:
     if path.parent == Path():
         known |= {preset: preset for preset in PRESETS}
     near = difflib.get_close_matches(path.name, known, n=1)
-    return f"; did you mean {known[near[0]]!r}?" if near else ""
+    return f" (did you mean {known[near[0]]!r}?)" if near else ""

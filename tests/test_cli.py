@@ -203,6 +203,19 @@ def test_init_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
             "unknown flag --gradient-accumulation-steps: --batch-size is that of a whole step, in transformers that "
             "of one of its parts: give the whole, and --gradient-accumulation N to compute it in N parts",
         ),
+        (
+            "finetune --push-to-hub",
+            "unknown flag --push-to-hub: upload the finished folder: hf upload USER/NAME OUTPUT_DIR",
+        ),
+        ("finetune --fp16", "unknown flag --fp16: there is bf16 instead: --precision bf16"),
+        ("predict --bf16 True", "unknown flag --bf16: write --precision bf16"),
+        ("finetune --do_train", "unknown flag --do-train: leave it out: the files that are given say what is done"),
+        ("tune --eval-strategy epoch", "unknown flag --eval-strategy: leave it out, or give --eval-steps N"),
+        ("pretrain --save_strategy=no", "unknown flag --save-strategy: leave it out, or give --save-steps N"),
+        (
+            "pretrain --warmup-steps 100",
+            "unknown flag --warmup-steps: --warmup-ratio is a share of the steps: 0.1 for the first tenth",
+        ),
         ("finetune --learning 1", "unknown flag --learning: did you mean --learning-rate?"),
         ("finetune -model tiny", "unknown flag -model: did you mean --model?"),
         ("finetune --no-quite", "unknown flag --no-quite: did you mean --no-quiet?"),

@@ -75,6 +75,10 @@ def test_other_spellings_are_understood(spelling: str, name: str) -> None:
     assert FinetuneSettings.name_of(spelling) == name
 
 
+def test_a_figure_may_bear_the_trainers_prefix() -> None:
+    assert FinetuneSettings.create({**NEEDED, "metric_for_best_model": "eval_f1_macro"}).best_metric == "f1_macro"
+
+
 def test_a_model_is_used_with_the_spellings_it_was_trained_with() -> None:
     spelled = {"model_name_or_path": "out", "test_file": "test.csv", "max_seq_length": 64}
     assert EvaluateSettings.create(spelled).max_length == 64

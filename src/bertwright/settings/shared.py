@@ -39,6 +39,11 @@ class TableSettings(Settings):
 class DeviceSettings(Settings):
     """Where and how precisely to compute."""
 
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "bf16": "write --precision bf16",
+        "fp16": "there is bf16 instead: --precision bf16",
+    }
+
     device: Annotated[str, Free] = "auto"
     """auto (CUDA where there is a device), cpu, cuda, or cuda:N."""
     precision: Precision = "auto"
@@ -51,6 +56,14 @@ class LearningSettings(Settings):
     elsewhere: ClassVar[Mapping[str, str]] = {
         "gradient_accumulation_steps": "--batch-size is that of a whole step, in transformers that of one "
         "of its parts: give the whole, and --gradient-accumulation N to compute it in N parts",
+        **dict.fromkeys(
+            ("do_train", "do_eval", "do_predict"), "leave it out: the files that are given say what is done"
+        ),
+        **dict.fromkeys(("eval_strategy", "evaluation_strategy"), "leave it out, or give --eval-steps N"),
+        "load_best_model_at_end": "leave it out: the best model is kept",
+        "push_to_hub": "upload the finished folder: hf upload USER/NAME OUTPUT_DIR",
+        "save_strategy": "leave it out, or give --save-steps N",
+        "warmup_steps": "--warmup-ratio is a share of the steps: 0.1 for the first tenth",
     }
 
     max_length: Annotated[MaxLength, Spelled("max_seq_length")] = 128

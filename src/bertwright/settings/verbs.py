@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from bertwright.settings.base import Free, Leading, Settings, Spelled
 from bertwright.settings.shared import (
@@ -118,6 +118,11 @@ class MeasureSettings(RunSettings):
     """Columns of the test file by whose values the figures are given as well, beside label and length."""
     lang: Annotated[Language, Free] = "en"
     """Language of the report: English or Chinese."""
+
+    @field_validator("best_metric")
+    @classmethod
+    def _without_the_trainers_prefix(cls, name: str | None) -> str | None:
+        return name and name.removeprefix("eval_")
 
 
 class FinetuneSettings(TrainingSettings, MeasureSettings, TableSettings, DeviceSettings):

@@ -225,7 +225,12 @@ def test_init_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
         ("predict --quiet=yes", "--quiet/--no-quiet: ignored explicit argument 'yes' (see bertwright predict --help)"),
         ("predict reviews.csv", "unexpected 'reviews.csv': see bertwright predict --help"),
         ("finetune", "finetune needs model, train, output_dir (--model --train --output-dir)"),
-        ("demo --seed -1", "seed = '-1': should be greater than or equal to 0"),
+        ("demo --seed -1", "--seed = '-1': should be greater than or equal to 0"),
+        ("demo --no-quiet --precision=fp8", "--precision = 'fp8': should be 'auto', 'fp32' or 'bf16'"),
+        (
+            "finetune --model m --train a --output_dir o --lr 1 --lr abc",
+            "--lr = 'abc': should be a valid number, unable to parse string as a number",
+        ),
         ("demo --config none.yaml", "none.yaml: no such settings file"),
     ],
 )
@@ -238,6 +243,9 @@ def test_a_wrong_setting_in_a_file_is_named_with_its_line(capsys: pytest.Capture
     file.write_text("seed: 3\nprecison: bf16\n")
     expected = f"{file}:2: unknown setting precison: did you mean precision?"
     assert error_of(capsys, "demo", "--config", str(file)) == expected
+    file.write_text("seed: -3\n")
+    assert error_of(capsys, "demo", "--config", str(file)).startswith(f"{file}:1: seed = -3: ")
+    assert error_of(capsys, "demo", "--seed=-4", "--config", str(file)).startswith("--seed = '-4': ")
 
 
 # ---- what becomes of a run

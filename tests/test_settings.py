@@ -192,7 +192,7 @@ def test_a_file_that_is_not_there_or_not_a_file(tmp_path: Path) -> None:
 
 def test_the_file_is_not_blamed_for_a_flag(tmp_path: Path) -> None:
     message = file_complaint(tmp_path / "settings.yaml", "epochs: 3\n", num_train_epochs="0")
-    assert message == "epochs = '0': should be greater than or equal to 1"
+    assert message == "num_train_epochs = '0': should be greater than or equal to 1"
 
 
 def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:

@@ -21,10 +21,13 @@ EPILOG = (
     "Underscores work like hyphens, the last of several equal flags counts, "
     "and a value that begins with - is written --flag=VALUE."
 )
+_FLAG = re.compile("--?[a-zA-Z]")
 
 
 def parse(cls: type[Settings], words: Sequence[str]) -> dict[str, Any]:
-    """The flags in `words`, as setting name (or `config`) → text; what is not given stays out, for a file to give.
+    """The flags in `words`, as they are spelt there → text; what is not given stays out, for a file to give.
+
+    `config` and what is given without a flag, or switched off by one, are under the setting's own name.
 
     Raises:
         UsageError: A flag is unknown or lacks its value, or a word belongs to no flag.
@@ -36,7 +39,9 @@ def parse(cls: type[Settings], words: Sequence[str]) -> dict[str, Any]:
         values[leading] = rest.pop(0)
     if rest:
         raise UsageError(f"unexpected {rest[0]!r}: see bertwright {cls.verb} --help")
-    return values
+    flags = (word.partition("=")[0] for word in words if _FLAG.match(word))
+    spelt = {cls.name_of(flag): flag for flag in flags if cls.name_of(flag) in cls.model_fields}
+    return {spelt.get(name, name): value for name, value in values.items()}
 
 
 def spellings(cls: type[Settings]) -> dict[str, str]:
@@ -89,7 +94,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _canonical(word: str, known: dict[str, str], cls: type[Settings]) -> str:
     """A flag in the spelling that argparse was told; any other word as it is."""
-    if not re.match("--?[a-zA-Z]", word):
+    if not _FLAG.match(word):
         return word
     flag, equals, value = word.partition("=")
     flag = flag.replace("_", "-")

@@ -62,36 +62,38 @@ class Settings(BaseModel):
         """Make settings from plain values; every error of pydantic becomes one `UsageError` line.
 
         Args:
-            values: setting name → value; any accepted spelling, with hyphens or underscores.
+            values: setting name → value; any accepted spelling, with hyphens or underscores, or as a flag. An error
+                calls a setting as it is spelt here.
             places: setting name → where its value was read (`file:line`), for the error text.
         """
         named: dict[str, object] = {}
+        spelt: dict[str, str] = {}
         for key, value in values.items():
             name = cls.name_of(key)
             if name in named:
                 raise UsageError(f"{name} is given a second time, as {key}")
-            named[name] = value
+            named[name], spelt[name] = value, key
         # A required setting that a file leaves open, as `bertwright init` writes it, is simply not given.
         given = {name: value for name, value in named.items() if value is not None or not cls._requires(name)}
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            raise UsageError(cls._explain(error, places)) from None
+            raise UsageError(cls._explain(error, places, spelt)) from None
 
     @classmethod
     def from_file(cls, path: Path, overrides: Mapping[str, object]) -> Self:
         """Fill from a YAML file; `overrides` (flags) win."""
         values: dict[str, object] = {}
         places: dict[str, str] = {}
+        overridden = {cls.name_of(key) for key in overrides}
         for key, value, place in read_yaml(path):
             name = cls.name_of(key)
-            if name in values:
+            if name in places:
                 raise UsageError(f"{place}: {name} is given a second time, first at {places[name]}")
-            values[name], places[name] = value, place
-        for key, value in overrides.items():
-            values[cls.name_of(key)] = value
-            places.pop(cls.name_of(key), None)
-        return cls.create(values, places=places)
+            places[name] = place
+            if name not in overridden:
+                values[key] = value
+        return cls.create({**values, **overrides}, places={k: v for k, v in places.items() if k not in overridden})
 
     def to_yaml(self) -> str:
         """The resolved settings, as a file that `from_file` reads back to an equal object."""
@@ -121,7 +123,7 @@ class Settings(BaseModel):
     @classmethod
     def name_of(cls, key: str) -> str:
         """The setting's own name behind any spelling of it; an unknown one stays as it is."""
-        name = key.replace("-", "_")
+        name = key.removeprefix("--").replace("-", "_")
         return cls.spellings().get(name, name)
 
     @classmethod
@@ -155,7 +157,7 @@ class Settings(BaseModel):
         return name in cls.model_fields and cls.model_fields[name].is_required()
 
     @classmethod
-    def _explain(cls, error: ValidationError, places: Mapping[str, str]) -> str:
+    def _explain(cls, error: ValidationError, places: Mapping[str, str], spelt: Mapping[str, str]) -> str:
         unknown, wrong, missing = [], [], []
         for item in error.errors():
             name = str(item["loc"][0]) if item["loc"] else ""
@@ -165,7 +167,7 @@ class Settings(BaseModel):
             elif item["type"] == "missing":
                 missing.append(name)
             else:
-                wrong.append(where + _complaint(name, item["input"], item["msg"]))
+                wrong.append(where + _complaint(spelt.get(name, name), item["input"], item["msg"]))
         if missing:
             flags = " ".join("--" + name.replace("_", "-") for name in missing)
             missing = [f"{cls.verb} needs {', '.join(missing)} ({flags})"]

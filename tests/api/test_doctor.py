@@ -196,7 +196,7 @@ PLANTED: list[tuple[Plant, str, str, str]] = [
         spelt_in_two_ways,
         "look-alike-labels",
         "error",
-        "labels that differ in case, blanks or hyphens alone: 'very",
+        "labels that differ in form alone: 'very",
     ),
     (a_label_in_test_alone, "unseen-labels", "error", "test: 1 labels that train does not have: '2'"),
     (a_label_in_train_alone, "missing-labels", "warning", "test: 1 of 2 labels of train do not occur: '0'"),
@@ -532,7 +532,7 @@ def test_hostile_texts_do_not_drive_the_terminal(
         out, err = capsys.readouterr()
         assert all(sign.isprintable() or sign == "\n" for sign in out + err)
         assert "[red]" in out, "no markup is read out of a label"
-        assert "look-alike-labels" in out or "differ in case" in out
+        assert "look-alike-labels" in out or "differ in form" in out
 
 
 # ---- in front of every fine-tuning

@@ -391,7 +391,7 @@ def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             {"validation": "unseen.csv"},
             r"unseen.csv:3: labels that the training set \(\S+good.csv\) does not have: 'house' \(rows: 2\); "
-            r"it has 'animal', 'plant', 'tool'$",
+            r"it has 'animal', 'plant', 'tool'; take these rows out, or train with some of them$",
         ),
         ({"test": "unseen.csv"}, r"unseen.csv:3: labels that the training set .* does not have: 'house'"),
         ({"test": "blank.csv"}, r"blank.csv:32: empty text"),

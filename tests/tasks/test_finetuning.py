@@ -190,8 +190,15 @@ def test_labels_that_training_never_saw():
     rows = rows_of(["a", "x", "b", "y", "x"])
     assert told(Classification(("a", "b")).check, rows, "the training set (train.csv)") == (
         "train.csv:3: labels that the training set (train.csv) does not have: 'x' (rows: 2), 'y' (rows: 1); "
-        "it has 'a', 'b'"
+        "it has 'a', 'b'; take these rows out, or train with some of them"
+    )
+    forms = rows_of(["Positive", "positive", "1", "Positive"])
+    assert told(Classification(("positive", "1.0", "-1")).check, forms, "the model") == (
+        "train.csv:2: labels that the model does not have: 'Positive' (rows: 2; did you mean 'positive'?), "
+        "'1' (rows: 1; did you mean '1.0'?); it has 'positive', '1.0', '-1'; correct them"
     )
     Classification(("a", "b", "x", "y", "z")).check(rows, "the model")
     many = tuple(f"{place:02}" for place in range(11))
-    assert told(Classification(many).check, rows_of(["q"]), "the model").endswith("'08', '09', ...")
+    assert told(Classification(many).check, rows_of(["q"]), "the model").endswith(
+        "'08', '09', ...; take these rows out, or train with some of them"
+    )

@@ -22,6 +22,7 @@ from bertwright.settings import TableSettings
 from bertwright.tasks.finetuning import Rows, key_of
 from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.task import Batch, Outputs
+from bertwright.text.complaints import bare
 from bertwright.text.long_texts import head_and_tail, in_windows
 from bertwright.text.tables.table import Table
 from bertwright.text.tables.texts import Cells, LabelT, Row, open_table, read_stream
@@ -173,15 +174,18 @@ def check_known(labels: Sequence[tuple[str, int]], known: Sequence[str], path: P
         source: Whose labels these are.
 
     Raises:
-        DataError: Some are not; the text names them with counts and the first line.
+        DataError: Some are not; the text names them with counts, the first line, and what to do.
     """
     strange = [(label, line) for label, line in labels if label not in known]
     if not strange:
         return
     counts = Counter(label for label, _ in strange).most_common(5)
-    shown = ", ".join(f"{label!r} (rows: {count})" for label, count in counts)
+    alike = {bare(label): label for label in known}
+    meant = {label: f"; did you mean {alike[bare(label)]!r}?" for label, _ in counts if bare(label) in alike}
+    shown = ", ".join(f"{label!r} (rows: {count}{meant.get(label, '')})" for label, count in counts)
     has = ", ".join(map(repr, known[:_SHOWN])) + (", ..." if len(known) > _SHOWN else "")
-    raise DataError(f"{path}:{strange[0][1]}: labels that {source} does not have: {shown}; it has {has}")
+    advice = "correct them" if len(meant) == len(counts) else "take these rows out, or train with some of them"
+    raise DataError(f"{path}:{strange[0][1]}: labels that {source} does not have: {shown}; it has {has}; {advice}")
 
 
 def open_texts(

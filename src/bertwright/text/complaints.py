@@ -46,6 +46,14 @@ def one_line(error: Exception) -> str:
     return text if text.isprintable() else repr(text)
 
 
+def bare(label: str) -> str:
+    """Return what is left of a label without case, blanks, hyphens and underscores; of a number, its value."""
+    try:
+        return str(float(label))  # -1 is not 1, whatever becomes of other hyphens
+    except ValueError:
+        return "".join(sign for sign in label.casefold() if not sign.isspace() and sign not in "-_")
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'label'?`, or nothing when no known name is close; case does not count."""
     by_folded = {candidate.casefold(): candidate for candidate in known}

@@ -7,7 +7,7 @@ from typing import Any
 from bertwright.tasks.checks.files import LabelledFiles, label_names, named, where
 from bertwright.tasks.checks.finding import Finding, counted_of, first
 from bertwright.tasks.finetuning import Rows
-from bertwright.text.complaints import all_shown, shown
+from bertwright.text.complaints import all_shown, bare, shown
 
 FEWEST = 5
 """Rows that a label needs for there to be something to learn from."""
@@ -74,11 +74,11 @@ def missing_labels(files: LabelledFiles) -> Iterator[Finding]:
 
 
 def look_alike_labels(files: LabelledFiles) -> Iterator[Finding]:
-    """Labels that differ in nothing but case, blanks, hyphens or underscores."""
+    """Labels that differ in nothing but case, blanks, hyphens or underscores, or are the same number."""
     alike: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for rows in files.rows.values():
         for name in named(rows):
-            alike["".join(sign for sign in name.casefold() if not sign.isspace() and sign not in "-_")][name] += 1
+            alike[bare(name)][name] += 1
     groups = [counts for folded, counts in sorted(alike.items()) if folded and len(counts) > 1]
     if groups:
         listed = "; ".join(" and ".join(f"{shown(n)} (rows: {c})" for n, c in g.most_common()) for g in groups[:5])
@@ -86,7 +86,7 @@ def look_alike_labels(files: LabelledFiles) -> Iterator[Finding]:
         yield Finding(
             "error",
             "look-alike-labels",
-            f"labels that differ in case, blanks or hyphens alone: {listed}",
+            f"labels that differ in form alone: {listed}",
             "they are learned as different labels: write each in one way",
             first(place for rows in files.rows.values() for place in _places(rows, odd)),
         )

@@ -218,7 +218,7 @@ def test_new_folders_reach_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     files.make_folder(tmp_path / "a" / "b")
     assert len(synced) == 2
     (tmp_path / "file").touch()
-    with pytest.raises(BertwrightError, match=f"^cannot make the folder {tmp_path}/file/x: Not a directory$"):
+    with pytest.raises(BertwrightError, match=f"^cannot make the folder {tmp_path}/file/x: {tmp_path}/file is a file$"):
         files.make_folder(tmp_path / "file" / "x")
 
 

@@ -102,7 +102,9 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BertwrightError(f"cannot make the folder {path}: {error.strerror or error}") from error
+        file = next((there for there in (path, *path.parents) if there.is_file()), None)
+        reason = f"{file} is a file" if file else error.strerror or error
+        raise BertwrightError(f"cannot make the folder {path}: {reason}") from error
     for folder in reversed(missing):
         _fsync_names(folder.parent)
 

@@ -141,7 +141,7 @@ def test_bad_rows_and_cut_texts_are_told(tuned: Trained, tmp_path: Path, capsys:
             r"^positive_label = 'plant': should be one of two labels; .* plant, tool$",
         ),
         ({"max_length": 20}, r"^max_length = 20 is more than the model reads: it has 19 positions$"),
-        ({"output_dir": "test.csv"}, r"^cannot make the folder \S+test.csv: File exists$"),
+        ({"output_dir": "test.csv"}, r"^cannot make the folder (\S+test.csv): \1 is a file$"),
         ({"label_column": "lable"}, r"test.csv: no column 'lable' \(--label-column\).*did you mean 'label'\?$"),
     ],
     ids=str,

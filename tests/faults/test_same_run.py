@@ -281,7 +281,7 @@ def test_a_run_folder_of_something_else_is_never_cleared(tmp_path: Path, finetun
 
 def test_a_file_is_no_folder(tmp_path: Path, finetune: Finetune):
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(BertwrightError, match=f"^cannot make the folder {tmp_path}/out/run: Not a directory$"):
+    with pytest.raises(BertwrightError, match=f"^cannot make the folder {tmp_path}/out/run: {tmp_path}/out is a file$"):
         finetune()
 
 

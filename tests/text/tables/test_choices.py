@@ -275,7 +275,7 @@ def test_files_without_rows(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as usage:
         open_choices(put(tmp_path / "a.txt", "x"))
     read = ".csv, .tsv, .json, .jsonl, .ndjson, .parquet"
-    assert str(usage.value) == f"{tmp_path}/a.txt: the ending '.txt' says no format that is read here: {read}"
+    assert str(usage.value) == f"{tmp_path}/a.txt: the ending '.txt' says no format in which choices are read: {read}"
 
 
 def test_what_looks_like_choices(tmp_path: Path) -> None:

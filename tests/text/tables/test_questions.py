@@ -354,7 +354,8 @@ def test_a_missing_file_and_an_unknown_ending(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as error:
         open_questions(put(tmp_path / "a.csv", "id,question,context"))
     assert str(error.value) == (
-        f"{tmp_path}/a.csv: the ending '.csv' says no format that is read here: .json, .jsonl, .ndjson, .parquet"
+        f"{tmp_path}/a.csv: the ending '.csv' says no format in which questions (SQuAD's form) are read: "
+        ".json, .jsonl, .ndjson, .parquet"
     )
     with pytest.raises(UsageError, match=r"a\.parquet\.gz: the ending '\.parquet' says no format"):
         open_questions(put(tmp_path / "a.parquet.gz", ""))

@@ -150,7 +150,7 @@ def _open(path: Path) -> tuple[str, tuple[str, ...], Iterable[Item]]:
     """Return the format of a file, what is to be said of it, and its items."""
     delimiters = _DELIMITERS.get(suffix_of(path))
     if delimiters is None:
-        form, items = open_items(path, also=tuple(_DELIMITERS))
+        form, items = open_items(path, what="choices", also=tuple(_DELIMITERS))
         return form, (), items
     header = header_cells(path)
     known = next((name for name in header if is_known(name)), None)

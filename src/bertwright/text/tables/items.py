@@ -89,13 +89,16 @@ class RecordItems:
                 yield Item(record.line, dict(zip(self.source.columns, record.values, strict=True)), record.raw)
 
 
-def open_items(path: Path, *, lists: Sequence[str] = (), also: Sequence[str] = ()) -> tuple[str, Iterable[Item]]:
+def open_items(
+    path: Path, *, what: str, lists: Sequence[str] = (), also: Sequence[str] = ()
+) -> tuple[str, Iterable[Item]]:
     """Open a .json, .jsonl or .ndjson file, each also as .gz, or a .parquet file.
 
     A JSON document that is a list gives its elements, another one itself.
 
     Args:
         path: The file.
+        what: What is in such a file, for the error.
         lists: Keys of lists in a JSON document whose elements are items, too, from the outermost to the innermost.
         also: Endings that the caller reads, for the error.
 
@@ -118,7 +121,9 @@ def open_items(path: Path, *, lists: Sequence[str] = (), also: Sequence[str] = (
             return "Parquet", RecordItems(open_parquet(path))
         case ending:
             read = ", ".join([*also, *_READ])
-            raise UsageError(f"{place(path)}: the ending {shown(ending)} says no format that is read here: {read}")
+            raise UsageError(
+                f"{place(path)}: the ending {shown(ending)} says no format in which {what} are read: {read}"
+            )
 
 
 def stream_items(stream: BinaryIO, path: Path) -> tuple[Item, Iterable[Item]]:

@@ -78,7 +78,7 @@ def open_questions(path: Path, *, needs_answers: bool = True) -> QuestionFile:
         UsageError: No such file, or an ending that is not known.
         DataError: The file is damaged, not UTF-8 or not JSON, or there are no questions in it.
     """
-    form, items = open_items(path, lists=_LEVELS)
+    form, items = open_items(path, what="questions (SQuAD's form)", lists=_LEVELS)
     keys = _known_keys(items, path)
     if form == "JSON":
         form = _document_form(keys_of(items), keys)

@@ -120,6 +120,16 @@ def test_what_a_task_cannot_do_is_refused(task: str, wanted: dict[str, object], 
     check_settings(TASKS[task], FinetuneSettings.create(needed))
 
 
+@pytest.mark.parametrize("wanted", [{"stride": 7}, {"window_pooling": "max"}])
+@pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
+def test_windows_that_were_not_asked_for_have_no_stride(task: str, wanted: dict[str, object]):
+    needed = {"model": "m", "train": "t", "output_dir": "o"} | wanted
+    (name,) = wanted
+    with pytest.raises(UsageError, match=rf"^{name} is for texts in windows: set long = window, too, or leave it out$"):
+        check_settings(TASKS[task], FinetuneSettings.create(needed))
+    check_settings(TASKS[task], FinetuneSettings.create(needed | {"long": "window"}))
+
+
 def test_a_long_list_is_guessed_by_its_beginning(tmp_path: Path):
     """It is not parsed to its end for that: what is wrong there is said when the rows are read."""
     path = tmp_path / "a.json"

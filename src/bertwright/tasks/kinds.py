@@ -64,6 +64,7 @@ _ONLY_FOR: Mapping[str, tuple[type[AnyTask], ...]] = MappingProxyType(
     }
 )
 """Settings that not every task knows what to do with."""
+_OF_WINDOWS = {"stride", "window_pooling"}
 
 
 def check_settings(kind: type[AnyTask], settings: FinetuneSettings) -> None:
@@ -72,11 +73,15 @@ def check_settings(kind: type[AnyTask], settings: FinetuneSettings) -> None:
     Raises:
         UsageError: Something is.
     """
+    given = {name for name in _ONLY_FOR if getattr(settings, name) != FinetuneSettings.model_fields[name].default}
     for name, kinds in _ONLY_FOR.items():
-        if kind not in kinds and getattr(settings, name) != FinetuneSettings.model_fields[name].default:
+        if kind not in kinds and name in given:
             *others, last = (known.name for known in kinds)
             known = f"{', '.join(others)} and {last}" if others else last
             raise UsageError(f"{name} is for {known}, and the task is {kind.name}")
+    if issubclass(kind, TextTask) and settings.long != "window":
+        for name in sorted(given & _OF_WINDOWS):
+            raise UsageError(f"{name} is for texts in windows: set long = window, too, or leave it out")
 
 
 def task_of(config: BertConfig) -> AnyTask | None:

@@ -185,9 +185,9 @@ class Pooler(nn.Module):
     def draw(self, norm: nn.LayerNorm) -> None:
         """Draw random weights for hidden states as `norm` gives them out.
 
-        They are orthogonal, and of the size that gives tanh values of variance 1 (Mishkin and Matas 2016, section 3):
-        what `norm` gives out has the mean square of its gains and biases. BERT's own 0.02 would pass on so little of
-        small hidden states that a head learns nothing from them for a thousand steps (docs/log.md).
+        They are orthogonal, and of the size that gives tanh values of variance 1 where what `norm` gives out has the
+        mean square of its gains and biases (after Mishkin and Matas 2016, section 3, who measure it on texts). BERT's
+        own 0.02 would pass on so little of small hidden states that a head hardly learns from them (docs/log.md).
         """
         size = (norm.weight.detach().square() + norm.bias.detach().square()).mean().sqrt()
         nn.init.orthogonal_(self.dense.weight, gain=1 / size.item())

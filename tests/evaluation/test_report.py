@@ -19,6 +19,7 @@ from bertwright.evaluation.report.chinese import CHINESE
 from bertwright.evaluation.report.english import ENGLISH
 from bertwright.evaluation.report.marked import Mark, joined, marked, word_places
 from bertwright.evaluation.report.record import RunRecord
+from bertwright.evaluation.report.study import history
 from bertwright.evaluation.report.whole import report
 from bertwright.evaluation.report.words import Words
 from bertwright.flags import parse
@@ -273,6 +274,8 @@ def test_a_search_is_told_with_its_command(tmp_path: Path) -> None:
     dots = [float(x) for x in re.findall(r'class="dot" cx="([\d.]+)"', shown(folder))]
     assert dots == [68.0, 344.0, 344.0, 206.0, 102.5, 240.5], "by number, by the rate's power of ten, by choice"
     assert "bertwright tune --model bert" in said
+    trials[0]["number"] = 0
+    assert history(found, Words("en")).dots == [(0.0, 0.5), (3.0, 0.75)], "numbers as in the table"
 
 
 def test_what_doctor_found_is_told_beside_what_finetune_found(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from bertwright.errors import UsageError
 from bertwright.settings.search_space import Choices, Range
 from bertwright.tuning.journal import mend
 from bertwright.tuning.record import study_record
-from bertwright.tuning.study import Claim, SharedStudy, TakenOver, is_settled, open_study
+from bertwright.tuning.study import Claim, SharedStudy, TakenOver, importances, is_settled, open_study
 
 SPACE = {"learning_rate": Range(1e-5, 1e-3, log=True, whole=False), "epochs": Range(1, 4, log=False, whole=True)}
 SLOTS = 5
@@ -236,6 +236,18 @@ def test_figures_on_the_way_are_compared_with_the_median(tmp_path: Path) -> None
         study.settle(claim, "complete", -slot, None, 1.0)
 
 
+@pytest.mark.parametrize(("complete", "figures", "told"), [(9, 10, False), (10, 1, False), (10, 10, True)])
+def test_what_mattered_is_told_by_enough_trials_that_differ(complete: int, figures: int, told: bool) -> None:
+    study = Workers().alive["a"]
+    for slot in range(10):
+        claim = study.claim(10)
+        assert claim is not None
+        study.suggest(claim, SPACE)
+        study.settle(claim, "complete" if slot < complete else "pruned", slot % figures, None, 1.0)
+    assert (importances(study.study).keys() == SPACE.keys()) == told
+    assert bool(importances(study.study)) == told
+
+
 def test_hours_are_those_of_ones_own_trials() -> None:
     workers = Workers()
     for name in "aab":
@@ -291,13 +303,16 @@ def test_the_password_is_not_said_there_either(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
-        ("nonsense", r"--storage \(no database URL\) cannot be used: Could not parse"),
+        (
+            "journal.log",
+            r"--storage should be the URL of a database, as sqlite:///study.db for workers on one machine, or ",
+        ),
         (
             "postgresql+psycopg://me:secret@127.0.0.1:1/x",
             r"--storage postgresql\+psycopg://me:\*\*\*@127.0.0.1:1/x cannot ",
         ),
-        ("mysql+nodriver://me:secret@h/x", r"--storage mysql\+nodriver://me:\*\*\*@h/x "),
-        ("mysql+nodriver://h/x?password=secret&user=me", r"--storage mysql\+nodriver://h/x\?password=\*\*\*&user=me "),
+        ("mysql+nodriver://me:secret@h/x", r"--storage mysql\+nodriver://me:\*\*\*@h/x: its driver "),
+        ("mysql+nodriver://h/x?password=secret&user=me", r"--storage mysql\+nodriver://h/x\?password=\*\*\*&user=me: its driver "),
     ],
 )
 def test_a_database_that_cannot_be_used_is_said_without_its_password(url: str, complaint: str, tmp_path: Path) -> None:

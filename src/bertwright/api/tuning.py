@@ -149,7 +149,7 @@ class _Search:
             failed = [trial["error"] for trial in record["trials"] if trial["error"]]
             raise TrainingError(f"no trial came to its end: {failed[0] if failed else 'there was no time for any'}")
         best = next(trial for trial in record["trials"] if trial["number"] == record["best"])
-        say(f"best: {self.metric} {best['value']:.4f} of run/{TRIALS}/{best['number']}: {best['command']}")
+        say(f"best: trial {best['number']}, {self.metric} {best['value']:.4f}: {best['command']}")
         if self.settings.worker:
             return Trained(self.folder.output, {}, 0, metric=self.metric)
         chosen = FinetuneSettings.create(_with(self.settings, best["parameters"]))
@@ -192,7 +192,7 @@ class _Search:
                     return outcome
                 self.study.settle(claim, outcome.state, outcome.value, outcome.error, outcome.seconds)
         except TakenOver:
-            say(f"trial {claim.slot + 1}: this worker was silent for too long, and another one does it")
+            say(f"trial {claim.number}: this worker was silent for too long, and another one does it")
         else:
             self._say_end(claim, outcome)
         part.remove_model()
@@ -233,7 +233,7 @@ class _Search:
         return _Outcome("complete", trained.metrics["validation"][self.metric])
 
     def _say(self, claim: Claim, text: str) -> None:
-        say(f"trial {claim.slot + 1} of {self.settings.trials}: {text}", quiet=self.settings.quiet)
+        say(f"trial {claim.number} ({claim.slot + 1} of {self.settings.trials}): {text}", quiet=self.settings.quiet)
 
     def _say_end(self, claim: Claim, outcome: _Outcome) -> None:
         found = outcome.error if outcome.value is None else f"{self.metric} {outcome.value:.4f}"

@@ -25,7 +25,7 @@ class TuneSettings(FinetuneSettings):
     prune: bool = True
     """Give up a trial whose validation figure is worse than the median of those before it at the same epoch."""
     storage: str | None = None
-    """Database that several machines share, as postgresql+psycopg://user@host/name; a file in run/ when not given."""
+    """Database that workers share, as postgresql+psycopg://user@host/name, or sqlite:///study.db on one machine."""
     study_name: str | None = None
     """Name of the study in --storage; made of settings and data when not given, so that the same command joins."""
     worker: Annotated[bool, Free] = False
@@ -46,7 +46,7 @@ class TuneSettings(FinetuneSettings):
                 raise ValueError(f"{name} is for finetune: a trial is measured on the validation set")
         for name in ("study_name", "worker"):
             if getattr(self, name) and self.storage is None:
-                raise ValueError(f"{name} needs storage: a study in a file has one worker, and no other name")
+                raise ValueError(f"{name} needs storage, which for two on one machine may be sqlite:///study.db")
         return self
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _SLOT, _WORKER, _ERROR, _SPARE, _SECONDS, _ATTEMPTS = "slot", "worker", "error", "spare", "seconds", "attempts"
 _ORIGIN = "origin"
 FEW_TRIALS = 5  # before any is given up
+ENOUGH_TRIALS = 10  # complete ones, to tell what mattered
 _PAUSE = 0.3  # seconds until a database is tried again
 
 
@@ -333,7 +334,7 @@ def open_study(
         study.set_user_attr(_ORIGIN, dict(origin))
     elif changed := [key for key in origin if before.get(key) != origin[key]]:
         was, now = before.get(changed[0]), origin[changed[0]]
-        where = journal if storage is None else _hidden(storage)
+        where = journal if storage is None else without_password(storage)
         raise UsageError(
             f"the study {name!r} in {where} is of another search: {changed[0]} was {was}, now {now}; "
             "choose another --study-name"
@@ -342,12 +343,16 @@ def open_study(
 
 
 def importances(study: "Study") -> dict[str, float]:
-    """How much each parameter mattered for being among the best tenth; none of too few complete trials.
+    """How much each parameter mattered for being among the best tenth; none where too few trials tell.
 
     By PED-ANOVA (Watanabe, Bansal, Hutter: IJCAI 2023), which needs numpy alone; fANOVA's forests need scikit-learn.
     """
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+    from optuna.trial import TrialState
 
+    values = [trial.value for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
+    if len(values) < ENOUGH_TRIALS or len(set(values)) == 1:
+        return {}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -407,27 +412,18 @@ def _file(path: Path) -> "BaseStorage":
 def _database(url: str, stale_seconds: int, attempts: int = 5) -> "BaseStorage":
     """The database, tried again after a pause where it is new and another worker makes its tables just now."""
     from optuna.storages import RDBStorage
-    from sqlalchemy.exc import ArgumentError
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
     try:
         return RDBStorage(url, heartbeat_interval=max(stale_seconds // 4, 1), grace_period=stale_seconds)
-    except ImportError as error:
-        raise UsageError(f"--storage {_hidden(url)}: its driver is not installed ({error})") from error
+    except (ImportError, NoSuchModuleError) as error:
+        raise UsageError(f"--storage {without_password(url)}: its driver is not installed ({error})") from error
+    except ArgumentError as error:
+        text = "--storage should be the URL of a database, as sqlite:///study.db for workers on one machine, or "
+        raise UsageError(f"{text}postgresql+psycopg://user@host/name") from error
     except Exception as error:  # every database has errors of its own
-        if attempts > 1 and not isinstance(error, ArgumentError):
+        if attempts > 1:
             time.sleep(_PAUSE)
             return _database(url, stale_seconds, attempts - 1)
         first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UsageError(f"--storage {_hidden(url)} cannot be used: {first}") from error
-
-
-def _hidden(url: str) -> str:
-    """The URL without its password."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        make_url(url)
-    except ArgumentError:
-        return "(no database URL)"
-    return without_password(url)
+        raise UsageError(f"--storage {without_password(url)} cannot be used: {first}") from error

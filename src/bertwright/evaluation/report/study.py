@@ -39,7 +39,7 @@ def study(record: RunRecord, words: Words) -> Html | None:
 
 def history(found: Values, words: Words, size: Size = _FILE) -> Chart:
     """The figure of each trial that came to its end, and the best so far."""
-    points = [(float(place), trial["value"]) for place, trial in enumerate(found["trials"], 1) if _complete(trial)]
+    points = [(float(trial["number"]), trial["value"]) for trial in found["trials"] if _complete(trial)]
     better = max if found["direction"] == "maximize" else min
     best = list(zip([x for x, _ in points], accumulate((y for _, y in points), better), strict=True))
     curves = [Curve(words("best_so_far"), best)]

@@ -200,6 +200,17 @@ def test_answers_by_id_are_written_for_the_official_scripts(made: Callable[[str]
     assert official == {line["id"]: line["answer"] for line in lines}
 
 
+def test_questions_that_nobody_has_answered_are_answered_in_that_form_too(
+    made: Callable[[str], tuple[Path, Path]], tmp_path: Path
+):
+    folder, test = made("qa")
+    asked = [{name: row[name] for name in ("id", "question", "context")} for row in json_lines(test)]
+    (tmp_path / "asked.jsonl").write_text("\n".join(map(json.dumps, asked)))
+    predict(model=str(folder), input=str(tmp_path / "asked.jsonl"), output=str(tmp_path / "answers.json"), quiet=True)
+    official = json.loads((folder / "run" / "predictions.test.json").read_text())
+    assert json.loads((tmp_path / "answers.json").read_text()) == official
+
+
 def test_a_metric_of_another_task_is_refused(inputs: Path, tmp_path: Path):
     with pytest.raises(
         bertwright.UsageError, match=r"^best_metric = 'accuracy': for regression it can be pearson, spearman"

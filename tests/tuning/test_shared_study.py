@@ -312,7 +312,10 @@ def test_the_password_is_not_said_there_either(tmp_path: Path, monkeypatch: pyte
             r"--storage postgresql\+psycopg://me:\*\*\*@127.0.0.1:1/x cannot ",
         ),
         ("mysql+nodriver://me:secret@h/x", r"--storage mysql\+nodriver://me:\*\*\*@h/x: its driver "),
-        ("mysql+nodriver://h/x?password=secret&user=me", r"--storage mysql\+nodriver://h/x\?password=\*\*\*&user=me: its driver "),
+        (
+            "mysql+nodriver://h/x?password=secret&user=me",
+            r"--storage mysql\+nodriver://h/x\?password=\*\*\*&user=me: its driver ",
+        ),
     ],
 )
 def test_a_database_that_cannot_be_used_is_said_without_its_password(url: str, complaint: str, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,9 @@ from bertwright.serving.masked_predictor import MaskedPredictor
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import PredictSettings
 from bertwright.tasks.classification import Classification
-from bertwright.tasks.kinds import lost_part
+from bertwright.tasks.finetuning import Answer
+from bertwright.tasks.kinds import AnyTask, lost_part
+from bertwright.tasks.questions import Questions, official_answers
 from bertwright.text.tables.table import Table
 
 
@@ -44,6 +46,7 @@ def predict(settings: PredictSettings | None = None, /, **options: object) -> Pr
     settings = settled(PredictSettings, settings, options)
     if Path(settings.output).exists() and Path(settings.output).resolve() == Path(settings.input).resolve():
         raise UsageError(f"--output {settings.output} is the file of --input: choose another name")
+    _check_ending(settings.output)
     predictor = load(
         settings.model,
         device=settings.device,
@@ -55,10 +58,11 @@ def predict(settings: PredictSettings | None = None, /, **options: object) -> Pr
     quarantine = _quarantine(settings.output)
     table = _texts(predictor, settings, quarantine)
     texts = truncated = 0
+    official = _asked(predictor) is Questions and settings.output.endswith(".json")
     with _output(settings.output) as out:
-        escaped = (out.encoding or "utf-8").lower() not in ("utf-8", "utf8")  # JSON can say all in ASCII
-        for prediction in predictor.stream(table.read()):
-            out.write(json.dumps(prediction.to_dict(), ensure_ascii=escaped) + "\n")
+        predictions = predictor.stream(table.read())
+        write = _written_officially if official else _written_by_line
+        for prediction in write(predictions, out):
             texts += 1
             truncated += prediction.truncated
     if table.counts.skipped:
@@ -69,13 +73,43 @@ def predict(settings: PredictSettings | None = None, /, **options: object) -> Pr
     return Predicted(texts, truncated)
 
 
+def _check_ending(output: str) -> None:
+    """A table is not what comes out: an answer may be a list, or hold one."""
+    if output.lower().endswith((".csv", ".tsv")):
+        raise UsageError(
+            f"--output {output}: predictions are JSON lines: name it .jsonl (pandas.read_json(FILE, lines=True) reads it)"
+        )
+
+
+def _written_by_line(predictions: Iterable[Answer], out: TextIO) -> Iterator[Answer]:
+    """Each as a line of JSON."""
+    escaped = (out.encoding or "utf-8").lower() not in ("utf-8", "utf8")  # JSON can say all in ASCII
+    for prediction in predictions:
+        out.write(json.dumps(prediction.to_dict(), ensure_ascii=escaped) + "\n")
+        yield prediction
+
+
+def _written_officially(predictions: Iterable[Answer], out: TextIO) -> Iterator[Answer]:
+    """Answers to questions by their ids in one object, as SQuAD's and CMRC's scripts read them."""
+    official: dict[str, str] = {}
+    for prediction in predictions:
+        official |= official_answers([prediction])
+        yield prediction
+    out.write(json.dumps(official, ensure_ascii=False, indent=2) + "\n")
+
+
 def _quarantine(output: str) -> Path:
     """Where unusable rows go: beside the output and under its name, as a folder may hold several."""
     return Path("bad_rows.jsonl") if output == "-" else Path(output).with_suffix(".bad_rows.jsonl")
 
 
+def _asked(predictor: Predictor | MaskedPredictor) -> type[AnyTask]:
+    """The task in whose form the rows come; [MASK]s stand in single texts or in pairs."""
+    return type(predictor.task) if isinstance(predictor, Predictor) else Classification
+
+
 def _texts(predictor: Predictor | MaskedPredictor, settings: PredictSettings, quarantine: Path) -> Table[Any]:
-    task = type(predictor.task) if isinstance(predictor, Predictor) else Classification
+    task = _asked(predictor)
     if settings.input == "-":
         return task.listen(sys.stdin.buffer, settings, quarantine=quarantine)
     table: Table[Any] = task.table(Path(settings.input), settings, labelled=False, quarantine=quarantine)

@@ -229,7 +229,7 @@ class PredictSettings(ApplySettings):
     input: str
     """File of texts (.txt .csv .tsv .jsonl .parquet, or .gz of these), or - for standard input."""
     output: str = "-"
-    """JSON Lines file to write, or - for standard output."""
+    """JSON Lines file to write, or - for standard output; for qa a .json file is in the official scripts' form."""
     top_k: Positive = 5
     """How many tokens a pre-trained model names for each [MASK]."""
     quiet: bool = False

@@ -44,6 +44,7 @@ VERBS = {
 INIT = "Print a commented settings file for a verb, or tune's search space."
 SPACE = "space"
 HELP = frozenset({"-h", "--help"})
+_INTERRUPTED = "stopped by SIGINT: the same command goes on from what is saved, or begins anew where nothing is"
 INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 + the number of SIGINT and SIGPIPE, as shells count
 
 
@@ -143,7 +144,8 @@ def _report(error: BaseException, *, debug: bool) -> int:
         case BertwrightError():
             text, code = str(error), error.exit_code
         case KeyboardInterrupt():
-            text, code = "interrupted", INTERRUPTED
+            sys.stderr.write(f"{_escaped(str(error) or _INTERRUPTED)}\n")
+            return INTERRUPTED
         case _:
             first_line = next(iter(str(error).splitlines()), "")
             advice = "" if debug else " (run again with --debug for the traceback)"

@@ -139,8 +139,14 @@ class _Search:
 
     def result(self) -> Trained:
         """Do trials until all are done or time is up, then train the best settings."""
-        with warning_once():
-            stopped = self._search()
+        try:
+            with warning_once():
+                stopped = self._search()
+        except KeyboardInterrupt as error:
+            text = (
+                "stopped by SIGINT: the same command goes on with the trial it was at, from its snapshot if it has one"
+            )
+            raise KeyboardInterrupt(text) from error
         if stopped is not None:
             return replace(stopped, folder=self.folder.output)
         record = study_record(self.study, self.space, self.metric, partial(_command, self.settings))

@@ -77,7 +77,7 @@ def _check_ending(output: str) -> None:
     """A table is not what comes out: an answer may be a list, or hold one."""
     if output.lower().endswith((".csv", ".tsv")):
         raise UsageError(
-            f"--output {output}: predictions are JSON lines: name it .jsonl (pandas.read_json(FILE, lines=True) reads it)"
+            f"--output {output}: predictions are JSON lines: name it .jsonl, for pandas.read_json(FILE, lines=True)"
         )
 
 

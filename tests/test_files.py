@@ -144,7 +144,7 @@ except errors.BertwrightError as error:
 
 
 @pytest.mark.parametrize(
-    ("old", "told"), [(OLD, "the file that was there is unchanged"), (None, "nothing was left behind")]
+    ("old", "told"), [(OLD, "the file that was there is unchanged"), (None, "none of it was left behind")]
 )
 def test_a_disk_that_takes_no_more_keeps_the_old_file(tmp_path: Path, old: bytes | None, told: str):
     path = tmp_path / "model"
@@ -153,6 +153,14 @@ def test_a_disk_that_takes_no_more_keeps_the_old_file(tmp_path: Path, old: bytes
     done = python(FULL_DISK, path)
     assert done.stdout == f"cannot write {path}: File too large; {told}\n", done.stderr
     assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == ({"model": old} if old else {})
+
+
+def test_a_full_disk_is_the_users_to_mend(tmp_path: Path):
+    told = r"No space left on device \(make room, then give the same command again\); none of it was left behind$"
+    for publish, name in ((files.replacing, "model"), (files.publish_folder, "step")):
+        with pytest.raises(BertwrightError, match=told), publish(tmp_path / name), Path("/dev/full").open("wb") as full:
+            full.write(b"x" * 100_000)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failing_block_publishes_nothing(tmp_path: Path):
@@ -202,7 +210,7 @@ def test_a_folder_is_published_once(tmp_path: Path):
 
 def test_a_missing_parent_is_one_clear_line(tmp_path: Path):
     nowhere = tmp_path / "nowhere" / "model"
-    told = rf"^cannot write {nowhere}: No such file or directory; nothing was left behind$"
+    told = rf"^cannot write {nowhere}: No such file or directory; none of it was left behind$"
     with pytest.raises(BertwrightError, match=told):
         files.write_file(nowhere, b"x")
     with pytest.raises(BertwrightError, match=told), files.publish_folder(nowhere):

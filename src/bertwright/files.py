@@ -61,8 +61,8 @@ def replacing(path: Path) -> Iterator[Path]:
         _fsync(temporary)
         temporary.replace(path)
     except OSError as error:
-        kept = "the file that was there is unchanged" if path.exists() else "nothing was left behind"
-        raise BertwrightError(f"cannot write {path}: {error.strerror or error}; {kept}") from error
+        kept = "the file that was there is unchanged" if path.exists() else "none of it was left behind"
+        raise BertwrightError(f"cannot write {path}: {_reason(error)}; {kept}") from error
     finally:
         temporary.unlink(missing_ok=True)
     _fsync_names(path.parent)
@@ -85,11 +85,16 @@ def publish_folder(final: Path) -> Iterator[Path]:
             _fsync(entry)
         temporary.rename(final)
     except OSError as error:
-        reason = error.strerror or error
-        raise BertwrightError(f"cannot write {final}: {reason}; nothing was left behind") from error
+        raise BertwrightError(f"cannot write {final}: {_reason(error)}; none of it was left behind") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     _fsync_names(final.parent)
+
+
+def _reason(error: OSError) -> str:
+    """Why something could not be written; a full disk is the user's to mend, and nothing is lost by then."""
+    again = " (make room, then give the same command again)" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+    return f"{error.strerror or error}{again}"
 
 
 def make_folder(path: Path) -> None:

@@ -99,7 +99,7 @@ STOPPED = {"step-00000006": True, "step-00000007": True}
 @pytest.mark.parametrize(
     ("size", "told"),
     [
-        (70_000, "snapshots/step-00000008: File too large; nothing was left behind"),
+        (70_000, "snapshots/step-00000008: File too large; none of it was left behind"),
         (30_000, "best.safetensors: File too large; the file that was there is unchanged"),
         (0, "best.safetensors: File too large; the file that was there is unchanged"),  # nor the lock's number
     ],
@@ -122,7 +122,7 @@ def test_a_full_disk(inputs: Path, fails: Fails, again: Again, tmp_path: Path):
             (output / "ballast").write_bytes(bytes(space.f_bavail * space.f_bsize - free))
             told = fails(output)
             assert told.startswith(f"error: cannot write {output}/run/"), free
-            assert ": No space left on device; " in told
+            assert ": No space left on device (make room, then give the same command again); " in told
             assert snapshots(output) == STOPPED
             assert not list(output.rglob(".tmp-*"))
             (output / "ballast").unlink()

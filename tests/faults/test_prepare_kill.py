@@ -160,7 +160,7 @@ def largest_file(size: int) -> Iterator[None]:
 
 def test_a_full_disk_is_one_clear_line(inputs: Path, undisturbed: dict[str, bytes], tmp_path: Path):
     output = tmp_path / "out"
-    told = f"^cannot write {output}/00000: .*; nothing was left behind$"
+    told = f"^cannot write {output}/00000: .*; none of it was left behind$"
     with largest_file(2_000), pytest.raises(BertwrightError, match=told):
         prepare(inputs, output, processes=1)
     assert not list(output.rglob(".tmp-*"))

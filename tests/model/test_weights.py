@@ -418,6 +418,6 @@ def test_others_may_read_what_we_write(tmp_path: Path, state: Mapping[str, Tenso
 
 def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path, state: Mapping[str, Tensor]):
     path = tmp_path / "nowhere" / "model.safetensors"
-    told = f"cannot write {path}: No such file or directory; nothing was left behind"
+    told = f"cannot write {path}: No such file or directory; none of it was left behind"
     with pytest.raises(BertwrightError, match=f"^{re.escape(told)}$"):
         write_weights(tmp_path / "nowhere", state)

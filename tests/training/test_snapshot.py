@@ -232,7 +232,7 @@ def unfit(snapshots: Snapshots) -> None:
 @pytest.mark.parametrize(
     ("publishing", "error", "text"),
     [
-        (failing, BertwrightError, "step-00000015: No such file or directory; nothing was left behind"),
+        (failing, BertwrightError, "step-00000015: No such file or directory; none of it was left behind"),
         (unfit, ValueError, "not JSON compliant"),
     ],
 )

@@ -475,12 +475,20 @@ def test_cut_texts_are_counted_for_every_file(
     test = write_csv(tmp_path / "long.csv", [{"text": "the cat " * length, "label": "animal"} for length in (2, 9, 20)])
     finetune(test=test, max_length=10, max_steps=1)
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    more = "--max-length 13 would keep more of them, for more time and memory"
     assert [re.sub(r"\d+ of", "N of", line) for line in warnings] == [
-        "warning: train: N of 61 texts are longer than 10 tokens (the longest has 13) and lose their end",
-        "warning: validation: N of 23 texts are longer than 10 tokens (the longest has 13) and lose their end",
+        f"warning: train: N of 61 texts are longer than 10 tokens (the longest has 13) and lose their end; {more}",
+        f"warning: validation: N of 23 texts are longer than 10 tokens (the longest has 13) and lose their end; {more}",
         "warning: test: N of 3 texts are longer than 10 tokens and lose their end",
     ]
     assert warnings[2].startswith("warning: test: 2 of 3")
+    run = tmp_path / "out" / "run"
+    found = [entry["text"] for entry in json.loads((run / "findings.json").read_text())["findings"]]
+    assert [text for text in found if "longer than" in text] == [line[9:].split(";")[0] for line in warnings[:2]]
+    assert (run / "report.html").read_text().count("lose their end") == 2
+    (run / "finished.json").unlink()
+    finetune(test=test, max_length=10, max_steps=1)
+    assert "train: " not in "".join(re.findall(r"warning: .*", capsys.readouterr().err)), "said once"
 
 
 def test_a_loss_that_is_not_finite_names_the_rows(finetune: Finetune, inputs: Path) -> None:

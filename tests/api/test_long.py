@@ -96,7 +96,10 @@ def test_what_is_said_of_long_texts(
     assert (f"texts are longer than 12 tokens (the longest has {longest}) and lose their middle" in warnings) == cuts
     said = "longer ones lose their middle" if cuts else "longer ones go through overlapping windows"
     assert said in (tmp_path / "out" / "README.md").read_text()
-    found = {finding.check: finding for finding in doctor(**given).findings}
+    findings = doctor(**given, test=train).findings
+    found = {finding.check: finding for finding in findings}
+    roles = [finding.text.partition(":")[0] for finding in findings if finding.check == "cut-texts"]
+    assert roles == (["train", "test"] if cuts else [])
     assert ("cut-texts" in found, "windows" in found) == (cuts, not cuts)
     told = found["cut-texts" if cuts else "windows"].text
     assert ("and lose their middle; 99 of 100" if cuts else "12 tokens and go through overlapping windows") in told

@@ -301,3 +301,30 @@ def test_tagging_with_a_crf(inputs: Path, tmp_path: Path):
     told = bertwright.finetune(model=str(out), output_dir=tmp_path / "other", **given | {"learning_rate": 1e-30})
     fresh = load_file(told.folder / "model.safetensors")["crf.transitions"]
     assert fresh.abs().max() < 1e-20  # of other tags: not taken over
+
+
+def test_what_reading_brought_up_is_kept_and_said_once(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    train, out = tmp_path / "train.json", tmp_path / "out"
+    texts = [f"the cat {n} and the cat" for n in range(16)]
+    asks = [[{"query_id": text, "query_text": "what", "answers": ["cat"]}] for text in texts]
+    content = [
+        {"context_id": text, "context_text": text, "qas": asked} for text, asked in zip(texts, asks, strict=True)
+    ]
+    train.write_text(json.dumps(content))
+    given = {"model": str(inputs / "model"), "train": train, "output_dir": out, **QUICK, "max_steps": 1}
+    bertwright.finetune(**given)
+    said = (
+        "answers without answer_start that stand more than once in their contexts, and are taken from the first place: "
+        "16; give the right place with answer_start"
+    )
+    assert capsys.readouterr().err.count(f"warning: {train}: {said}\n") == 1
+    found = json.loads((out / "run" / "findings.json").read_text())["findings"]
+    assert [entry["check"] for entry in found if entry["text"] == f"{train}: {said}"] == ["reading"]
+    page = (out / "run" / "report.html").read_text()
+    assert page.count(said) == 1
+    assert "Nothing stood out" not in page
+    (out / "run" / "finished.json").unlink()
+    bertwright.finetune(**given)
+    assert said not in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """What several verbs do alike: settings from a call, tables from settings, lines for the user."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -43,22 +43,26 @@ def warn(text: str) -> None:
 
 
 @contextmanager
-def warning_once() -> Iterator[None]:
-    """While the block runs no warning is repeated: several trainings on the same files have the same to say of them."""
-    token = _warned.set(set())
+def warning_once(before: Collection[str] = ()) -> Iterator[None]:
+    """While the block runs no warning is repeated: several trainings on the same files have the same to say of them.
+
+    Args:
+        before: Those that were given earlier, as by a process that was stopped.
+    """
+    known = _warned.get()
+    known = set() if known is None else known
+    known.update(before)
+    token = _warned.set(known)
     try:
         yield
     finally:
         _warned.reset(token)
 
 
-def warn_of_cuts(
-    what: str, cut: int, texts: int, max_length: int, *, longest: int | None = None, lost: str = "their end"
-) -> None:
+def warn_of_cuts(what: str, cut: int, texts: int, max_length: int, *, lost: str = "their end") -> None:
     """Tell how many texts were longer than the model reads, if any, and what they lost."""
     if cut:
-        known = f" (the longest has {longest})" if longest else ""
-        warn(f"{what}: {cut} of {texts} texts are longer than {max_length} tokens{known} and lose {lost}")
+        warn(f"{what}: {cut} of {texts} texts are longer than {max_length} tokens and lose {lost}")
 
 
 def show(result: str) -> None:

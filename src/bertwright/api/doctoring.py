@@ -3,9 +3,11 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from typing import Any
 
 from bertwright.api.common import say, settled, show
+from bertwright.api.findings import of_table
 from bertwright.api.run_folder import RunFolder
 from bertwright.api.starting_point import StartingPoint
 from bertwright.api.training_sets import check_files, check_metric, fold_of_each, given_files, split_off, task_kind
@@ -18,7 +20,6 @@ from bertwright.tasks.checks.listed import all_findings, worst_first
 from bertwright.tasks.checks.reading import Lengths, Reading
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.kinds import AnyTask
-from bertwright.text.complaints import place
 from bertwright.text.tables.table import Table
 from bertwright.training.device import Compute, memory_of
 from bertwright.training.estimate import Estimate, estimate
@@ -90,7 +91,7 @@ def doctor(settings: DoctorSettings | None = None, /, **options: object) -> Diag
     reading = Reading(LabelledFiles(task, rows), start.tokenizer, settings.max_length, positions)
     found = all_findings(reading)
     taken = _estimate(reading, start, settings, compute)
-    found += [*_of_tables(tables.values()), *_of_memory(taken, compute)]
+    found += [*chain.from_iterable(map(of_table, tables.values())), *_of_memory(taken, compute)]
     diagnosis = Diagnosis(
         task=task.name,
         files={role: _file(tables[role], rows[role], task) for role in rows},
@@ -116,17 +117,6 @@ def _estimate(reading: Reading, start: StartingPoint, settings: DoctorSettings, 
     return estimate(
         reading.files.task, config, reading.examples, settings, compute, part=part, evaluated=evaluated / learned
     )
-
-
-def _of_tables(tables: Iterable[Table[Any]]) -> Iterable[Finding]:
-    """What reading the files brought up."""
-    for table in tables:
-        for warning in table.warnings:
-            yield Finding("warning", "reading", warning, "look whether the file is read as it is meant")
-        if table.counts.skipped:
-            bad = tuple(place(table.path, row.line) for row in table.bad_rows)
-            text = f"{place(table.path)}: {table.counts.skipped} of {table.counts.read} rows cannot be used"
-            yield Finding("warning", "unusable-rows", text, f"correct them; the first: {table.bad_rows[0].reason}", bad)
 
 
 def _of_memory(taken: Estimate, compute: Compute) -> Iterable[Finding]:

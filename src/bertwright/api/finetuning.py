@@ -9,6 +9,7 @@ from typing import Any
 from bertwright.api.common import extra_columns, say, settled, told, warn, warn_of_cuts
 from bertwright.api.cross_validating import cross_validate
 from bertwright.api.explaining import explain_finetuning
+from bertwright.api.findings import keep_findings
 from bertwright.api.measuring import Measured, measure_file
 from bertwright.api.repeating import train_seeds
 from bertwright.api.reporting import REPORT, describe_run
@@ -123,10 +124,13 @@ class _Finetuning:
         """Go on, or start."""
         self._check_fit(start.config)
         sets = TrainingSets.read(self.settings, self.folder.run)
+        length, positions = self.settings.max_length, start.config.max_position_embeddings
+        examples, held_out = encoded = sets.encode(start.tokenizer, length)
+        found = [*sets.findings, *sets.cuts(encoded, length, positions)]
+        keep_findings(sets.counts, found, self.folder.run, quiet=self.settings.quiet)
         made = start.headed(sets.task, dropout=self.settings.dropout, seed=self.settings.seed)
         if made.notice:
             self.say(made.notice)
-        examples, held_out = sets.encode(start.tokenizer, self.settings.max_length)
         run = self._run(made.model, sets.task, examples, held_out)
         texts, total = self.settings.batch_size, run.training.course.total_steps
         self.say(f"training {total} steps of {texts} texts on {self.compute.describe()}")

@@ -3,7 +3,7 @@
 Whatever is wrong with files and labels is said here, before any training. Knows no model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bertwright.api.common import extra_columns, say, say_counts, told, warn_of_cuts
-from bertwright.api.findings import keep_findings
+from bertwright.api.common import extra_columns, say, say_counts, told, warning_once
+from bertwright.api.findings import counts_of, of_table, said_before
 from bertwright.errors import UsageError
 from bertwright.settings import FinetuneSettings
 from bertwright.tasks.checks.files import LabelledFiles, label_names
+from bertwright.tasks.checks.finding import Finding
 from bertwright.tasks.checks.listed import short_findings
+from bertwright.tasks.checks.reading import CUT_TEXTS, how_to_lose_less
 from bertwright.tasks.finetuning import Rows, TaskExamples, split
 from bertwright.tasks.folds import folds
 from bertwright.tasks.kinds import TASKS, AnyTask, check_settings, guess_task, lost_part
@@ -25,11 +27,18 @@ from bertwright.text.wordpiece import WordPiece
 
 @dataclass(frozen=True, slots=True)
 class TrainingSets:
-    """Training and validation rows, and the task that they set."""
+    """Training and validation rows, and the task that they set.
+
+    Attributes:
+        counts: What was read of each file, the test file too.
+        findings: What is wrong with the files, as far as rows tell.
+    """
 
     task: AnyTask
     train: Rows[Any]
     validation: Rows[Any]
+    counts: Mapping[str, Any]
+    findings: Sequence[Finding]
 
     @classmethod
     def read(cls, settings: FinetuneSettings, folder: Path) -> "TrainingSets":
@@ -42,44 +51,50 @@ class TrainingSets:
         Raises:
             DataError, UsageError: A file, its labels, or a setting that depends on the labels is wrong.
         """
-        kind = task_kind(settings)
-        train = _read(kind, settings.train, "train", settings, folder)
+        with warning_once(said_before(folder)):
+            return cls._read(settings, folder)
+
+    @classmethod
+    def _read(cls, settings: FinetuneSettings, folder: Path) -> "TrainingSets":
+        kind, found = task_kind(settings), list[Finding]()
+        train = _read(kind, settings.train, "train", settings, folder, found=found)
         kind.check_training(train)
         if settings.left_out is not None:
             number, count = settings.left_out
             task = kind.learn(train, settings)  # of all rows: a rare label may be in that fold alone
             train = train.take(np.flatnonzero(fold_of_each(task, train, settings, count) != number))
         if settings.validation is not None:
-            validation = _read(kind, settings.validation, "validation", settings, folder)
+            validation = _read(kind, settings.validation, "validation", settings, folder, found=found)
         else:
             train, validation = split_off(kind, train, settings)
         if settings.left_out is None:
             task = kind.learn(train, settings)  # weights of classes are of what is learned from
         say(f"train: {task.describe(train)}", quiet=settings.quiet)
         say(f"validation: {task.describe(validation)}", quiet=settings.quiet)
-        sets = cls(task, train, validation)
-        sets._check_known(validation)
+        known = f"the training set ({train.path})"
+        task.check(validation, known)
         check_metric(task, settings.best_metric)
         rows = {"train": train, "validation": validation}
         if settings.test is not None:
-            rows["test"] = _read(kind, settings.test, "test", settings, folder)
-            sets._check_known(rows["test"])
+            rows["test"] = _read(kind, settings.test, "test", settings, folder, found=found)
+            task.check(rows["test"], known)
         files = LabelledFiles(task, rows)
-        keep_findings(files, short_findings(files), folder, quiet=settings.quiet)
-        return sets
-
-    def _check_known(self, rows: Rows[Any]) -> None:
-        self.task.check(rows, f"the training set ({self.train.path})")
+        return cls(task, train, validation, counts_of(files), [*short_findings(files), *found])
 
     def encode(self, tokenizer: WordPiece, max_length: int) -> Sequence[TaskExamples[Any]]:
-        """Training and validation set as token ids and labels; cut texts are reported."""
-        encoded = []
-        for role, rows in (("train", self.train), ("validation", self.validation)):
-            examples = self.task.encode(rows, tokenizer, max_length)
-            cut, longest = int(examples.cut.sum()), int(examples.full_lengths.max())
-            warn_of_cuts(role, cut, len(rows), max_length, longest=longest, lost=lost_part(self.task))
-            encoded.append(examples)
-        return encoded
+        """Training and validation set as token ids and labels."""
+        return [self.task.encode(rows, tokenizer, max_length) for rows in (self.train, self.validation)]
+
+    def cuts(self, encoded: Sequence[TaskExamples[Any]], max_length: int, positions: int) -> Iterator[Finding]:
+        """How many texts of each set lose a part, of a model that could read as many tokens as it has positions."""
+        for role, examples in zip(("train", "validation"), encoded, strict=True):
+            if cut := int(examples.cut.sum()):
+                text = (
+                    f"{role}: {cut} of {len(examples.cut)} texts are longer than {max_length} tokens (the longest has "
+                    f"{examples.full_lengths.max()}) and lose {lost_part(self.task)}"
+                )
+                most = int(np.quantile(examples.full_lengths, 0.99, method="higher"))
+                yield Finding("warning", CUT_TEXTS, text, how_to_lose_less(self.task, most, max_length, positions))
 
 
 def split_off(kind: type[AnyTask], rows: Rows[Any], settings: FinetuneSettings) -> tuple[Rows[Any], Rows[Any]]:
@@ -109,7 +124,7 @@ def train_rows(settings: FinetuneSettings, folder: Path) -> tuple[AnyTask, Rows[
         DataError, UsageError: See `TrainingSets.read`.
     """
     kind = task_kind(settings)
-    rows = _read(kind, settings.train, "train", settings, folder)
+    rows = _read(kind, settings.train, "train", settings, folder, found=[])
     kind.check_training(rows)
     return kind.learn(rows, settings), rows
 
@@ -188,9 +203,13 @@ def task_kind(settings: FinetuneSettings) -> type[AnyTask]:
     return kind
 
 
-def _read(kind: type[AnyTask], path: Path, role: str, settings: FinetuneSettings, folder: Path) -> Rows[Any]:
+def _read(
+    kind: type[AnyTask], path: Path, role: str, settings: FinetuneSettings, folder: Path, *, found: list[Finding]
+) -> Rows[Any]:
+    """The rows of a file; what reading it brought up is added to `found`."""
     quarantine = quarantine_file(folder, role)
     table = told(kind.table(path, settings, labelled=True, quarantine=quarantine), quiet=settings.quiet)
     rows = Rows(path, list(table.read()))
     say_counts(table, quarantine, quiet=settings.quiet)
+    found += of_table(table)
     return rows

@@ -160,9 +160,14 @@ def _found(run: Path) -> Values:
     found, closer = _mapping(run / "findings.json"), _mapping(run / "doctor.json")
     if not (found and closer):
         return found
-    known = {finding["text"] for finding in found["findings"]}
-    more = [finding for finding in closer.get("findings", ()) if finding["text"] not in known]
+    known = {_subject(finding) for finding in found["findings"]}
+    more = [finding for finding in closer.get("findings", ()) if _subject(finding) not in known]
     return {**found, "findings": [*found["findings"], *more]}
+
+
+def _subject(finding: Values) -> tuple[str, str]:
+    """What was looked for, and where: of `train: 3 of 9 rows …` the file; counts may be of other parts of it."""
+    return str(finding.get("check")), str(finding["text"]).partition(": ")[0]
 
 
 def _mapping(path: Path) -> Values:

@@ -1,4 +1,4 @@
-"""The training rows as a model reads them: tokens, lengths, words; and the checks of these.
+"""The rows as a model reads them, mostly those of training: tokens, lengths, words; and the checks of these.
 
 Of a large file some rows are looked at, evenly taken. Knows nothing of weights.
 """
@@ -14,17 +14,18 @@ from unicodedata import category, normalize
 import numpy as np
 from numpy.typing import NDArray
 
-from bertwright.tasks.checks.files import LabelledFiles, where
+from bertwright.tasks.checks.files import TRAIN, LabelledFiles, where
 from bertwright.tasks.checks.finding import Finding, by_share, counted_of, first
 from bertwright.tasks.choice import ChoiceExamples
 from bertwright.tasks.finetuning import Rows, TaskExamples
-from bertwright.tasks.kinds import lost_part
+from bertwright.tasks.kinds import AnyTask, lost_part
 from bertwright.tasks.questions import Questions
 from bertwright.tasks.texts import LabelledTexts, TextTask
 from bertwright.text.complaints import all_shown
 from bertwright.text.corpus.words import has_chinese
 from bertwright.text.wordpiece import WordPiece
 
+CUT_TEXTS = "cut-texts"
 MOST_READ = 10_000  # rows
 _ENDLESS = 1 << 30  # tokens
 _BINS = 16
@@ -68,13 +69,22 @@ class Reading:
     @cached_property
     def rows(self) -> Rows[Any]:
         """Those that are looked at."""
-        train = self.files.train
-        return train.take(np.arange(0, len(train), -(-len(train) // MOST_READ)))
+        return _some(self.files.train)
 
     @cached_property
     def examples(self) -> TaskExamples[Any]:
         """The rows as training has them."""
-        examples: TaskExamples[Any] = self.files.task.encode(self.rows, self.tokenizer, self.max_length)
+        return self._encoded(self.rows)
+
+    def read(self, role: str) -> tuple[Rows[Any], TaskExamples[Any]]:
+        """Rows of any file that are looked at, and these as the model has them."""
+        if role == TRAIN:
+            return self.rows, self.examples
+        rows = _some(self.files.rows[role])
+        return rows, self._encoded(rows)
+
+    def _encoded(self, rows: Rows[Any]) -> TaskExamples[Any]:
+        examples: TaskExamples[Any] = self.files.task.encode(rows, self.tokenizer, self.max_length)
         return examples
 
     @cached_property
@@ -105,21 +115,27 @@ class Reading:
         )
 
 
+def _some(rows: Rows[Any]) -> Rows[Any]:
+    return rows.take(np.arange(0, len(rows), -(-len(rows) // MOST_READ)))
+
+
 def cut_texts(reading: Reading) -> Iterator[Finding]:
-    """Rows that lose a part, and such as go through windows."""
-    cut, total = reading.examples.cut, len(reading.rows)
-    if count := int(cut.sum()):
-        most, lost = reading.lengths().most, lost_part(reading.files.task)
-        yield Finding(
-            by_share(count / total, warning=0.05),
-            "cut-texts",
-            f"train: {counted_of(count, total)} are longer than {reading.max_length} tokens and lose {lost}; "
-            f"99 of 100 have no more than {most}",
-            _how_to_lose_less(reading, most),
-            first(where(reading.rows, int(number)) for number in np.flatnonzero(cut)),
-        )
+    """Rows of each file that lose a part, and such as go through windows."""
+    for role in reading.files.rows:
+        rows, examples = reading.read(role)
+        cut, total = examples.cut, len(rows)
+        if count := int(cut.sum()):
+            most, lost = int(np.quantile(examples.full_lengths, 0.99, method="higher")), lost_part(reading.files.task)
+            yield Finding(
+                by_share(count / total, warning=0.05),
+                CUT_TEXTS,
+                f"{role}: {counted_of(count, total)} are longer than {reading.max_length} tokens and lose {lost}; "
+                f"99 of 100 have no more than {most}",
+                how_to_lose_less(reading.files.task, most, reading.max_length, reading.positions),
+                first(where(rows, int(number)) for number in np.flatnonzero(cut)),
+            )
     windowed = int((reading.full_lengths > reading.max_length).sum())
-    if windowed and not count:
+    if windowed and not reading.examples.cut.any():
         yield Finding(
             "note",
             "windows",
@@ -129,9 +145,10 @@ def cut_texts(reading: Reading) -> Iterator[Finding]:
         )
 
 
-def _how_to_lose_less(reading: Reading, most: int) -> str:
-    task, enough = reading.files.task, min(most, reading.positions)
-    if enough > reading.max_length:
+def how_to_lose_less(task: AnyTask, most: int, max_length: int, positions: int) -> str:
+    """What to do about texts that are cut, of which 99 of 100 have at most so many tokens."""
+    enough = min(most, positions)
+    if enough > max_length:
         return f"--max-length {enough} would keep more of them, for more time and memory"
     others = "; --long head+tail, or window for single texts, reads other parts of them"
     has_others = isinstance(task, TextTask) and task.long.way == "head"

@@ -200,7 +200,9 @@ def test_the_best_model_is_kept_although_it_worsens_later(metric: str, finetune:
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-def test_early_stopping_waits_for_its_patience(finetune: Finetune, tmp_path: Path) -> None:
+def test_early_stopping_waits_for_its_patience_and_says_so(
+    finetune: Finetune, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     wrong = [row | {"label": THREE[(THREE.index(row["label"]) + 1) % 3]} for row in rows(30, seed=3)]
     validation = write_csv(tmp_path / "wrong.csv", wrong)
     tuned = finetune(
@@ -208,6 +210,9 @@ def test_early_stopping_waits_for_its_patience(finetune: Finetune, tmp_path: Pat
     )
     last = [line["step"] for line in log_of(tuned.folder) if "split" in line][-1]
     assert last == tuned.best_step + 6 < 60
+    said = f"stopped at step {last}: 3 evaluations without a better loss"
+    assert f"\n{said}\n" in capsys.readouterr().err
+    assert log_of(tuned.folder)[-1] == {"step": last, "stopped": said}
 
 
 # ---- what it writes

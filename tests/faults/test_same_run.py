@@ -132,8 +132,11 @@ def test_a_finished_run_says_so_and_is_left_alone(
 ):
     before = content(finished)
     assert small_run.exit_code(inputs, finished) == 0
-    assert capsys.readouterr().err == f"{finished} is finished already: nothing to do (--overwrite starts anew)\n"
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == f"{finished} is finished already: nothing to do (--overwrite starts anew)"
     again = finetune()
+    figures = [f"{split}: accuracy {found['accuracy']:.4f}" for split, found in again.metrics.items()]
+    assert [line.split("  ")[0] for line in said[1:]] == [*figures, f"all figures are in {finished}/run/report.html"]
     measured = read_json(finished / "run" / "metrics.json")
     assert isinstance(measured, dict)
     assert again.metrics == {name: measured[name] for name in ("validation", "test")}

@@ -14,8 +14,10 @@ import torch
 
 import bertwright
 from bertwright.api.common import say, warn
+from bertwright.api.reporting import REPORT
 from bertwright.api.run_folder import RunFolder
 from bertwright.evaluation.repeats import Repeats, Repetition
+from bertwright.evaluation.report.record import RunRecord
 from bertwright.evaluation.text_report import figures
 from bertwright.evaluation.uncertainty import Interval
 from bertwright.files import read_json, sha256_file
@@ -70,6 +72,8 @@ def follow(run: Run[Any], *watchers: Watcher, metric: str, quiet: bool) -> Signa
     ):
         finished = run.follow(Watchers(display, *watchers), wish)
     if finished:
+        if run.impatience is not None:
+            say(run.impatience, quiet=quiet)
         return None
     assert wish.signal is not None
     say(
@@ -135,4 +139,9 @@ def finished_before(folder: RunFolder, seed: int | None) -> Trained:
     for name in folder.changed_since_finished():
         warn(f"{folder.output / name} is not the file that the run wrote")
     say(f"{folder.output} is finished already: nothing to do (--overwrite starts anew)")
-    return figures_of(folder, seed)
+    trained, page = figures_of(folder, seed), folder.run / REPORT
+    record = RunRecord.read(folder.output) if page.exists() else None
+    say_metrics(trained.metrics, names=record and record.main_figures)
+    if record is not None:
+        say(f"all figures are in {page}")
+    return trained

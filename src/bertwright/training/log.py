@@ -2,8 +2,9 @@
 
 A line of training has the keys `step, epoch, loss, learning_rate, grad_norm, tokens_per_second, examples_per_second,
 seconds`, and the task's losses by name where there are several; one of evaluation has `step, epoch, split` and the
-metrics; one of a warning has `step, warning`. The log belongs to the run's state: a snapshot has a copy of it, and
-going on begins with that copy, so that no step is missing and none is logged twice.
+metrics; one of a warning has `step, warning`, and that of a run that ends early `step, stopped`. The log belongs to
+the run's state: a snapshot has a copy of it, and going on begins with that copy, so that no step is missing and none is
+logged twice.
 """
 
 import json
@@ -92,6 +93,10 @@ class Log:
     def warning(self, step: int, text: str) -> None:
         """Write a line that says what looks wrong after this step."""
         self._write({"step": step, "warning": text}, "warning")
+
+    def stopped(self, step: int, why: str) -> None:
+        """Write the line of a run that ends before its last step."""
+        self._write({"step": step, "stopped": why}, "stopped")
 
     def _write(self, line: Mapping[str, Any], group: str) -> None:
         try:

@@ -18,6 +18,7 @@ from bertwright.errors import SnapshotError, TrainingError
 from bertwright.files import write_file
 from bertwright.tasks.metrics import rank
 from bertwright.tasks.task import BatchT
+from bertwright.text.complaints import counted
 from bertwright.training.log import Log, Window
 from bertwright.training.loop import Step, Training
 from bertwright.training.signals import StopWish
@@ -166,7 +167,7 @@ class Run(Generic[BatchT]):
         Raises:
             TrainingError: A loss, a gradient or a validation figure is not finite.
         """
-        if self._out_of_patience():
+        if self._ends_early():
             return True
         began = saved = time.perf_counter()
         for step in self.training.steps(self.standing.step):
@@ -185,7 +186,7 @@ class Run(Generic[BatchT]):
                 saved = time.perf_counter()
             if stops:
                 return False
-            if self._out_of_patience():
+            if self._ends_early():
                 return True
             began = time.perf_counter()
         return True
@@ -206,9 +207,20 @@ class Run(Generic[BatchT]):
         self.standing.best_metrics, self.standing.best_step = metrics, step.step
         self.standing.best_sha256 = hashlib.sha256(data).hexdigest()
 
-    def _out_of_patience(self) -> bool:
-        patience = self.rhythm.patience
-        return patience is not None and self.standing.without_gain >= patience
+    @property
+    def impatience(self) -> str | None:
+        """Why the run ends before its last step; None where it does not."""
+        patience, standing, total = self.rhythm.patience, self.standing, self.training.course.total_steps
+        if patience is None or standing.without_gain < patience or standing.step == total:
+            return None
+        evaluations = counted(standing.without_gain, "evaluation")
+        return f"stopped at step {standing.step}: {evaluations} without a better {self.rhythm.metric}"
+
+    def _ends_early(self) -> bool:
+        why = self.impatience
+        if why is not None:
+            self.log.stopped(self.standing.step, why)
+        return why is not None
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: tensor.detach() for name, tensor in self.training.model.state_dict().items()}

@@ -15,7 +15,7 @@ from bertwright.model.heads import Headed, PreTraining, SequenceClassifier, Toke
 from bertwright.tasks.classification import Classification
 from bertwright.text.wordpiece import WordPiece
 
-DRAWN = "pooler drawn anew: its bias is 0 in the folder, so that it was never trained"
+DRAWN = "pooler drawn anew: its bias is 0 in the folder, which shows that it was never trained"
 OLD, NEW = ("no", "yes", "maybe", "never"), ("a", "b")
 TOKENIZER = WordPiece.from_tokens(
     ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"word{place}" for place in range(94))], max_length=41

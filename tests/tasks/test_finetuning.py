@@ -65,9 +65,9 @@ def test_taking_rows():
 
 def test_description():
     task = Classification(("a", "b"))
-    assert task.describe(rows_of(["b", "a", "b"])) == "3 texts (b 2, a 1)"
+    assert task.describe(rows_of(["b", "a", "b"])) == "3 texts (b: 2, a: 1)"
     many = rows_of([f"label {place % 12:02}" for place in range(24)])
-    assert task.describe(many).endswith("label 09 2, and 2 more labels)")
+    assert task.describe(many).endswith("label 09: 2, and 2 more labels)")
 
 
 def test_encoding():

@@ -186,7 +186,7 @@ def test_labels_in_columns():
 
 def test_what_is_said_of_rows():
     rows = rows_of(("joy",), (), ("joy", "fear"))
-    assert MultiLabel(LABELS).describe(rows) == "3 texts (joy 2, fear 1; 1 without a label)"
+    assert MultiLabel(LABELS).describe(rows) == "3 texts (joy: 2, fear: 1; 1 without a label)"
     with pytest.raises(
         DataError, match=r"^train\.csv: not one of 1 rows has a label: is it the right --label-column\?$"
     ):

@@ -95,7 +95,7 @@ def test_both_tags_of_every_type_are_learned():
     rows = rows_of(sentence(["paris", "is"], ["B-LOC", "O"]), sentence(["un"], ["B-PER"]))
     task = Tagging.learn(rows, SETTINGS)
     assert task.labels == ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
-    assert task.describe(rows) == "2 sentences of 3 words (LOC 1, PER 1)"
+    assert task.describe(rows) == "2 sentences of 3 words (LOC: 1, PER: 1)"
     with pytest.raises(DataError, match=r"^train\.conll: all 1 words have the tag O: there is nothing to find$"):
         Tagging.check_training(rows_of(sentence(["un"], ["O"])))
 

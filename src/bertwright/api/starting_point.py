@@ -137,7 +137,7 @@ def _notices(model: Headed, found: WeightsFound) -> str | None:
     if _untrained(model.bert) and not any(name.startswith(HEAD) for name in found.tensors):
         model.bert.draw_pooler()
         if not any(name.startswith("bert.pooler.") for name in found.missing):
-            notices.append("pooler drawn anew: its bias is 0 in the folder, so that it was never trained")
+            notices.append("pooler drawn anew: its bias is 0 in the folder, which shows that it was never trained")
     return "; ".join(notice for notice in notices if notice) or None
 
 

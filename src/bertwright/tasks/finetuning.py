@@ -299,5 +299,5 @@ def key_of(*texts: str) -> Key:
 def counted(names: Sequence[str] | Mapping[str, int], most: int = 10) -> str:
     """How often each name occurs, the commonest first, on one line."""
     counts = Counter(names).most_common()
-    shown = ", ".join(f"{name} {count}" for name, count in counts[:most])
+    shown = ", ".join(f"{name}: {count}" for name, count in counts[:most])
     return shown + (f", and {len(counts) - most} more labels" if len(counts) > most else "")

@@ -210,7 +210,9 @@ def test_against_another_model(
     written = json.loads((tmp_path / "a" / "metrics.json").read_text())["against"]
     assert written["model"] == str(other)
     assert written["differences"]["accuracy"]["p"] == accuracy.p
-    assert f"p {accuracy.p:.4f} (mcnemar)" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert f"p {accuracy.p:.4f} (mcnemar)" in out
+    assert f"\nall figures written to {tmp_path / 'a' / 'report.html'}\n" in err
 
 
 def test_a_model_beside_itself_is_no_better(tuned: Trained, inputs: Path) -> None:
@@ -306,8 +308,10 @@ def test_a_model_that_tells_nothing_apart_is_told(
     save_file(weights, made / "model.safetensors", {"format": "pt"})
     capsys.readouterr()
     bertwright.evaluate(model=str(made), test=inputs / "test.csv", quiet=True, **EXACT)
-    err = capsys.readouterr().err
-    assert err == f"warning: the model gives all 31 texts the label {labels[1]!r}: it tells nothing apart\n"
+    odd = f"the model gives all 31 texts the label {labels[1]!r}: it tells nothing apart"
+    assert capsys.readouterr().err == f"warning: {odd}\n"
+    bertwright.evaluate(model=str(made), against=str(made), test=inputs / "test.csv", quiet=True, **EXACT)
+    assert capsys.readouterr().err == f"warning: {made}: {odd}\n" * 2, "of two models each is named"
 
 
 # ---- calibration

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bertwright.api.common import extra_columns, say_counts, settled, show, told, warn, warn_of_cuts
+from bertwright.api.common import extra_columns, say, say_counts, settled, show, told, warn, warn_of_cuts
 from bertwright.api.measuring import Measured, measure_file
 from bertwright.api.reporting import write_report
 from bertwright.api.run_folder import file_origin
@@ -53,14 +53,14 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
     say_counts(table, quarantine, quiet=settings.quiet)
     lost = lost_part(predictor.task)
     warn_of_cuts(str(settings.test), measured.truncated, table.counts.kept, predictor.max_length, lost=lost)
-    for suspicion in measured.suspicions:
-        warn(suspicion)
+    _warn_of(measured, None if rival is None else settings.model)
     if rival is not None:
         measured = replace(measured, against=_against(settings, measured, rival, quarantine))
     if folder is not None:
         write_json(folder / "metrics.json", _written(settings, measured, predictor.task.name))
         _write_origin(settings, predictor, folder)
-        write_report(folder, settings.lang)
+        page = write_report(folder, settings.lang)
+        say(f"all figures written to {page or folder}", quiet=settings.quiet)
     show(text_report(measured.metrics, measured.details, measured.intervals))
     if measured.against is not None:
         show("\n" + comparison_report(str(settings.against), measured.against))
@@ -92,12 +92,19 @@ def _against(
 ) -> dict[str, Difference]:
     """The model beside the other one, which reads the same rows."""
     other = measure_file(rival, _table(settings, rival, quarantine), draws=0)
+    _warn_of(other, settings.against)
     if other.metrics.keys() != measured.metrics.keys():
         only = ", ".join(sorted(other.metrics.keys() ^ measured.metrics.keys()))
         raise UsageError(
             f"--against {settings.against}: one of the two models alone has {only}: they cannot be compared"
         )
     return compare(measured.tally, other.tally, draws=settings.bootstrap_draws or DRAWS)
+
+
+def _warn_of(measured: Measured, model: str | None) -> None:
+    """What is odd about the answers; of two models it is said which gave them."""
+    for suspicion in measured.suspicions:
+        warn(suspicion if model is None else f"{model}: {suspicion}")
 
 
 def _check_comparable(name: str, one: Predictor, other: Predictor) -> None:

@@ -40,12 +40,13 @@ def describe_run(folder: Path, language: Language) -> None:
     write_report(folder, language)
 
 
-def write_report(folder: Path, language: Language) -> None:
+def write_report(folder: Path, language: Language) -> Path | None:
     """The report of a run that has just ended; why there is none is no reason to lose the run."""
     try:
-        _write(folder, language, None)
+        return _write(folder, language, None)
     except DataError as error:
         warn(f"no {REPORT} was written: {error}")
+        return None
 
 
 def _write(folder: Path, language: Language | None, output: Path | None) -> Path:

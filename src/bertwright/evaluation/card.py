@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bertwright.evaluation.card_metadata import metadata
+from bertwright.evaluation.report.numbers import COUNTS
 from bertwright.evaluation.report.record import RunRecord
 from bertwright.model.config import BertConfig
 from bertwright.settings import PretrainSettings
@@ -157,7 +158,7 @@ def _figures(record: RunRecord) -> list[str]:
     splits = [split for split in ("validation", "test") if split in record.metrics]
     head = ["metric", *splits, *(["95 % interval (test)"] if record.intervals else [])]
     head += [f"{split}, {len(seeds['runs'])} seeds" for split in splits] if seeds else []
-    names = sorted({name for split in splits for name in record.metrics[split]})
+    names = sorted({name for split in splits for name in record.metrics[split] if not name.endswith(COUNTS)})
     rows = [f"| {' | '.join([name, *_cells(record, splits, name, seeds)])} |" for name in names]
     said = ["Intervals: bootstrap over the rows of the test file.", ""] if record.intervals else []
     return [f"| {' | '.join(head)} |", "| --- |" + " --- |" * (len(head) - 1), *rows, "", *said]

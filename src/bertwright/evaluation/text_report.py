@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bertwright.evaluation.comparison import Difference
+from bertwright.evaluation.report.numbers import COUNTS
 from bertwright.evaluation.uncertainty import Interval
 
 _WIDEST_MATRIX = 12
@@ -15,7 +16,8 @@ _NONE: Mapping[str, Interval] = MappingProxyType({})
 def figures(metrics: Mapping[str, float], intervals: Mapping[str, Interval]) -> list[str]:
     """`accuracy 0.8841 [0.869, 0.899]`, and so on."""
     return [
-        f"{name} {value:.4f}" + (" [{:.3f}, {:.3f}]".format(*intervals[name]) if name in intervals else "")
+        f"{name} {value:.{0 if name.endswith(COUNTS) else 4}f}"
+        + (" [{:.3f}, {:.3f}]".format(*intervals[name]) if name in intervals else "")
         for name, value in metrics.items()
     ]
 

@@ -3,13 +3,14 @@
 from bertwright.evaluation.uncertainty import Interval
 
 _BOUNDLESS = ("loss", "mse", "mae")
-_COUNTS = ("total",)
+COUNTS = ("total",)
+"""How names of figures end that count rows."""
 _CORRELATIONS = ("pearson", "spearman", "matthews_correlation")
 
 
 def scale(name: str, task: str) -> tuple[float, float] | None:
     """From the worst that a figure usually is to the best that it can be; None where it has no such ends."""
-    if name in _BOUNDLESS or name.endswith((*_COUNTS, "threshold")):
+    if name in _BOUNDLESS or name.endswith((*COUNTS, "threshold")):
         return None
     if name in _CORRELATIONS:
         return -1.0, 1.0
@@ -18,7 +19,7 @@ def scale(name: str, task: str) -> tuple[float, float] | None:
 
 def shown(value: float, name: str = "") -> str:
     """A figure with as many digits as are of use."""
-    if name.endswith(_COUNTS):
+    if name.endswith(COUNTS):
         return whole(value)
     digits = 4 if abs(value) < 10 else 2 if abs(value) < 1000 else 0
     return f"{value:,.{digits}f}"

@@ -135,8 +135,10 @@ def test_a_finished_run_says_so_and_is_left_alone(
     said = capsys.readouterr().err.splitlines()
     assert said[0] == f"{finished} is finished already: nothing to do (--overwrite starts anew)"
     again = finetune()
-    figures = [f"{split}: accuracy {found['accuracy']:.4f}" for split, found in again.metrics.items()]
-    assert [line.split("  ")[0] for line in said[1:]] == [*figures, f"all figures are in {finished}/run/report.html"]
+    assert said[-1] == f"all figures are in {finished}/run/report.html"
+    for (split, found), line in zip(again.metrics.items(), said[1:-1], strict=True):
+        assert line.startswith(f"{split}: loss ")
+        assert f"  accuracy {found['accuracy']:.4f}" in line
     measured = read_json(finished / "run" / "metrics.json")
     assert isinstance(measured, dict)
     assert again.metrics == {name: measured[name] for name in ("validation", "test")}

@@ -319,7 +319,10 @@ def test_what_reading_brought_up_is_kept_and_said_once(
         "answers without answer_start that stand more than once in their contexts, and are taken from the first place: "
         "16; give the right place with answer_start"
     )
-    assert capsys.readouterr().err.count(f"warning: {train}: {said}\n") == 1
+    err = capsys.readouterr().err
+    assert err.count(f"warning: {train}: {said}\n") == 1
+    assert f"validation set split off {train}: 10% of the contexts, seed 0\n" in err
+    assert "newly initialised" in err
     found = json.loads((out / "run" / "findings.json").read_text())["findings"]
     assert [entry["check"] for entry in found if entry["text"] == f"{train}: {said}"] == ["reading"]
     page = (out / "run" / "report.html").read_text()
@@ -328,3 +331,6 @@ def test_what_reading_brought_up_is_kept_and_said_once(
     (out / "run" / "finished.json").unlink()
     bertwright.finetune(**given)
     assert said not in capsys.readouterr().err
+    (tmp_path / "asked.jsonl").write_text('{"question": "what", "context": "the cat"}\n')
+    predict(model=str(out), input=str(tmp_path / "asked.jsonl"), output=str(tmp_path / "answers.jsonl"))
+    assert "\n1 question answered\n" in capsys.readouterr().err

@@ -47,6 +47,14 @@ def test_a_slice_has_the_figures_of_its_rows():
         assert low < part["metrics"]["accuracy"] < high
 
 
+def test_right_answers_are_not_among_the_worst():
+    task, worst = Classification(("no", "yes")), Worst()
+    rows = [Row("x", None, "no", line) for line in (2, 3, 4)]
+    answers = [Prediction("x", None, "no", 0.9, {}, False)] * 3
+    worst.add(task, rows, answers, np.array([0.5, 2.0, 1.0]), np.array([False, True, False]))
+    assert [entry["line"] for entry in worst.listed()] == [4, 2]
+
+
 def test_the_worst_rows_come_from_all_pieces_and_are_sorted():
     task, worst = Classification(("no", "yes")), Worst()
     losses = np.random.default_rng(0).permutation(57) / 10

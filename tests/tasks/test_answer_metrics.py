@@ -199,3 +199,15 @@ def test_the_best_threshold_is_the_best_of_all(rows: list[tuple[list[str], str]]
         assert found[name] == pytest.approx(max(figures[figure] for figures in at))
         assert scores.metrics(threshold=found[f"{name}_threshold"])[figure] == pytest.approx(found[name])
         assert found[name] >= found[figure] - 1e-9
+
+
+def test_which_answers_are_right() -> None:
+    scores = AnswerScores(with_no_answer=True)
+    for gold, predicted, silence in (
+        (["UCLA"], "the UCLA", 0.1),
+        (["UCLA"], "UCLA", 0.9),
+        ([], "x", 0.9),
+        ([], "x", 0),
+    ):
+        scores.add(gold, predicted, silence)
+    assert scores.right(0.5).tolist() == [True, False, True, False]

@@ -101,7 +101,10 @@ def measure_rows(
             tally.add(outputs, examples)
             truncated += int(examples.cut.sum())
             answers = list(task.answers(rows, examples, outputs))
-            worst.add(task, window, answers, tally.losses[-len(window) :])
+            right = tally.faultless
+            worst.add(
+                task, window, answers, tally.losses[-len(window) :], None if right is None else right[-len(window) :]
+            )
             slices.add(task, window, examples.full_lengths.tolist())
             official |= official_answers(answers)
             if out is not None:

@@ -15,10 +15,12 @@ from bertwright.serving.loading import load
 from bertwright.serving.masked_predictor import MaskedPredictor
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import PredictSettings
+from bertwright.tasks.choice import Choice
 from bertwright.tasks.classification import Classification
 from bertwright.tasks.finetuning import Answer
 from bertwright.tasks.kinds import AnyTask, lost_part
 from bertwright.tasks.questions import Questions, official_answers
+from bertwright.text.complaints import counted
 from bertwright.text.tables.table import Table
 
 
@@ -69,7 +71,8 @@ def predict(settings: PredictSettings | None = None, /, **options: object) -> Pr
         say_counts(table, quarantine)
     lost = lost_part(predictor.task) if isinstance(predictor, Predictor) else "their end"
     warn_of_cuts(str(table.path), truncated, texts, predictor.max_length, lost=lost)
-    say(f"{texts} texts answered", quiet=settings.quiet)
+    asked = isinstance(predictor, Predictor) and isinstance(predictor.task, Questions | Choice)
+    say(f"{counted(texts, 'question' if asked else 'text')} answered", quiet=settings.quiet)
     return Predicted(texts, truncated)
 
 

@@ -15,7 +15,7 @@ from bertwright.api.common import extra_columns, say, say_counts, told, warning_
 from bertwright.api.findings import counts_of, of_table, said_before
 from bertwright.errors import UsageError
 from bertwright.settings import FinetuneSettings
-from bertwright.tasks.checks.files import LabelledFiles, label_names
+from bertwright.tasks.checks.files import LabelledFiles, context_of, label_names
 from bertwright.tasks.checks.finding import Finding
 from bertwright.tasks.checks.listed import short_findings
 from bertwright.tasks.checks.reading import CUT_TEXTS, how_to_lose_less
@@ -103,7 +103,7 @@ def split_off(kind: type[AnyTask], rows: Rows[Any], settings: FinetuneSettings) 
     Raises:
         DataError: There are too few rows.
     """
-    seed = split_seed(settings)
+    seed, of_contexts = split_seed(settings), context_of(rows.items[0]) is not None
     divided = split(
         rows,
         [kind.stratum(row) for row in rows],
@@ -111,8 +111,10 @@ def split_off(kind: type[AnyTask], rows: Rows[Any], settings: FinetuneSettings) 
         seed=seed,
         groups=kind.groups(rows),
         labels=[label_names(row) for row in rows],
+        alike="contexts" if of_contexts else "different rows",
     )
-    share = f"{settings.validation_fraction:.0%} of each label, seed {seed}"
+    parts = "each label" if any(map(label_names, rows)) else "the contexts" if of_contexts else "the rows"
+    share = f"{settings.validation_fraction:.0%} of {parts}, seed {seed}"
     say(f"validation set split off {rows.path}: {share}", quiet=settings.quiet)
     return divided
 

@@ -28,9 +28,13 @@ class Worst:
         rows: Sequence[HasLine],
         answers: Sequence[Answer],
         losses: NDArray[np.float64],
+        faultless: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Look at some rows, the answer to each, and how wrong it is."""
-        for place in np.argsort(-losses, kind="stable")[:MOST].tolist():
+        """Look at some rows, the answer to each, and how wrong it is; those without a fault are passed over."""
+        order = np.argsort(-losses, kind="stable")
+        if faultless is not None:
+            order = order[~faultless[order]]
+        for place in order[:MOST].tolist():
             row, loss = rows[place], float(losses[place])
             if len(self._heap) < MOST or loss > self._heap[0][0]:
                 self._seen += 1

@@ -136,6 +136,11 @@ class AnswerScores(Columns):
             figures["best_f1"], figures["best_f1_threshold"] = self._best(self.f1s, times)
         return figures
 
+    def right(self, threshold: float | NDArray[np.float64] = math.inf) -> NDArray[np.bool_]:
+        """Of each question, whether its answer matches exactly; `threshold` as for `metrics`."""
+        silent = self._no_answer.values > threshold
+        return np.asarray(np.where(silent, ~self._has_answer.values, self.exact_matches.values == 1))
+
     def suspicions(self, threshold: float | NDArray[np.float64]) -> list[str]:
         """Whether every question, or none, is said to have no answer, where that is not so."""
         has_answer = self._has_answer.values

@@ -113,6 +113,11 @@ class TaskTally(Tally[ExamplesT_contra], Protocol[ExamplesT_contra]):
         """Of each row, whether its answer is right, where `accuracy` is the share of such rows."""
         ...
 
+    @property
+    def faultless(self) -> NDArray[np.bool_] | None:
+        """Of each row, whether it is no bad answer however high its loss; None where the loss alone tells."""
+        ...
+
     def extend(self, other: Self) -> None:
         """Count all rows of another tally as well."""
         ...
@@ -236,6 +241,7 @@ def split(
     seed: int,
     groups: Sequence[object] = (),
     labels: Sequence[Collection[str]] = (),
+    alike: str = "different rows",
 ) -> tuple[Rows[RowT], Rows[RowT]]:
     """Cut off a validation set that has each stratum's share of the whole, in the order of the file.
 
@@ -248,6 +254,7 @@ def split(
         groups: Rows of equal ones stay together; without any each row is by itself.
         labels: Those of each row, which may have several: none is left for the validation rows alone, where nothing
             could tell it.
+        alike: What is said to be too few where groups are.
 
     Returns:
         Training rows and validation rows.
@@ -266,7 +273,7 @@ def split(
     if labels:
         _take_back(chosen, unit, labels)
     if not 0 < chosen.sum() < len(chosen):
-        what = "rows" if len(chosen) == len(rows) else "different rows"
+        what = "rows" if len(chosen) == len(rows) else alike
         raise DataError(
             f"{rows.path}: {len(chosen)} {what} are too few to split off a validation set of {fraction:.0%}; "
             "give one with --validation, or more with --validation-fraction"

@@ -456,6 +456,11 @@ class QuestionTally(RowTally):
         """From which probability on no answer is given."""
         return {"no_answer_threshold": self.task.threshold} if self.task.unanswerable else {}
 
+    @property
+    def faultless(self) -> NDArray[np.bool_]:
+        """Of each question, whether its answer matches exactly."""
+        return self.scores.right(self._thresholds.values)
+
     def suspicions(self) -> list[str]:
         """Whether every question, or none, is said to have no answer."""
         if not self.task.unanswerable or not len(self.losses):

@@ -128,6 +128,11 @@ class RowTally(Columns):
         return None
 
     @property
+    def faultless(self) -> NDArray[np.bool_] | None:
+        """Of each row, whether it is no bad answer however high its loss; None where the loss alone tells."""
+        return None
+
+    @property
     def losses(self) -> NDArray[np.float64]:
         """How wrong the model is about each row: the plain loss, whatever training makes of it."""
         return self._losses.values

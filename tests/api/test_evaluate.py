@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,9 @@ def test_the_figures_are_those_of_the_run_and_of_scikit_learn(
 
 
 @pytest.mark.parametrize(("wanted", "positive"), [(None, "plant"), ("animal", "animal")])
-def test_two_labels_have_a_positive_one(wanted: str | None, positive: str, finetune: Finetune, tmp_path: Path) -> None:
+def test_two_labels_have_a_positive_one(
+    wanted: str | None, positive: str, finetune: Finetune, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     kinds = ("animal", "plant")
     tuned = finetune(
         train=write_csv(tmp_path / "two.csv", rows(40, kinds)),
@@ -85,6 +88,13 @@ def test_two_labels_have_a_positive_one(wanted: str | None, positive: str, finet
         best_metric="f1",
         learning_rate=0.003,
     )
+    said = capsys.readouterr().err
+    assert len(re.findall(rf"  f1 [01]\.\d+( \[.*?\])? of '{positive}'  ", said)) == 2, "of both splits"
+    given = {"test": tmp_path / "test.csv", "output_dir": tmp_path / "figures"}
+    bertwright.evaluate(model=str(tuned.folder), quiet=True, **given, **EXACT)
+    assert capsys.readouterr().out.count(f" of '{positive}'\n") == 3, "precision, recall and F1"
+    for folder in (tuned.folder / "run", tmp_path / "figures"):
+        assert json.loads((folder / "metrics.json").read_text())["positive_label"] == positive
     assert_as_scikit_learn(tuned.metrics["test"], tuned.folder / "run" / "predictions.test.jsonl", positive)
     measured = bertwright.evaluate(model=str(tuned.folder), test=tmp_path / "test.csv", quiet=True, **EXACT)
     assert measured.metrics == tuned.metrics["test"], "the folder knows its positive label"

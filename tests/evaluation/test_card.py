@@ -9,6 +9,8 @@ from huggingface_hub import ModelCard
 
 from bertwright.evaluation.card import model_card, pretraining_card
 from bertwright.evaluation.report.record import RunRecord
+from bertwright.evaluation.report.whole import report
+from bertwright.evaluation.report.words import Words
 from bertwright.model.config import BertConfig
 from bertwright.settings import FinetuneSettings, PretrainSettings
 
@@ -108,3 +110,18 @@ def test_of_very_many_labels_the_first_are_named(tmp_path: Path) -> None:
     card = card_of(tmp_path, METRICS, labels=tuple(f"l{n}" for n in range(500)))
     assert "tell apart 500 labels: `l0`, `l1`" in card
     assert "`l49`, and 450 more." in card
+
+
+def test_random_weights_and_the_positive_label_are_said(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "data.json").write_text('{"model": {"path": "random weights", "sha256": "0"}}')
+    card = card_of(tmp_path, METRICS | {"test": {"total": 9.0, "f1": 0.5}, "positive_label": "`yes`"}, model="tiny")
+    assert "trained from random weights, of the size `tiny`, to tell apart" in card
+    assert "fine-tuned from" not in card
+    assert "| total" not in card, "a count is no figure"
+    assert "`precision`, `recall` and `f1` are those of `` `yes` ``." in card
+    record = RunRecord.read(tmp_path)
+    assert "harmonic mean of precision and recall; of “`yes`”" in report(record, Words("en"))
+    assert "精确率与召回率的调和平均；就标签“`yes`”而言" in report(record, Words("zh"))
+    assert ".csv from random weights, of the size tiny." in report(record, Words("en"))
+    assert "从随机权重开始训练，大小为 tiny。" in report(record, Words("zh"))

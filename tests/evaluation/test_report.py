@@ -64,7 +64,7 @@ def test_both_languages_say_the_same() -> None:
 
 def test_every_word_is_used_and_known() -> None:
     """Keys stand in the source as they are, or as f"kind_{...}"."""
-    strings, beginnings = set(), {"title_"}
+    strings, beginnings = set(), {"title_", "told_"}
     for path in SOURCES.glob("*.py"):
         if path.name in ("english.py", "chinese.py"):
             continue
@@ -190,6 +190,25 @@ def test_what_was_said_before_and_what_has_to_be_beaten(tmp_path: Path) -> None:
     assert "accuracy 0.5000 0.400 – 0.600" in said
     assert "Measured on 100,000 rows of test.csv (test)." in said
     assert "Who always says “label 0 " in said
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("CPU with 1 thread, fp32", "CPU（1 个线程），fp32"),
+        ("CPU with 8 threads, bf16", "CPU（8 个线程），bf16"),
+        ("the model gives all 60 texts the label 'a {x}': it tells nothing apart",
+         "模型给全部 60 条文本同一个标签 'a {x}'：什么也没有区分开"),
+    ],
+)  # fmt: skip
+def test_what_a_run_wrote_in_english_is_said_in_chinese(english: str, chinese: str, tmp_path: Path) -> None:
+    assert Words("zh").told(english) == chinese
+    assert Words("en").told(english) == english
+    page = shown(run_folder(tmp_path, of_classes(2) | {"suspicions": {"test": [english]}}), "zh")
+    said = " ".join(Read(page).parts)
+    assert chinese in said
+    assert english not in said
+    assert '<strong lang="en">' not in page
 
 
 def test_what_is_said_in_english_is_marked_so_in_a_chinese_page(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 
 import tiny
 from bertwright.errors import UsageError
+from bertwright.text.complaints import counted
 from bertwright.training.device import Compute, keep_freed_memory
 
 
@@ -74,7 +75,7 @@ def test_a_torch_that_cannot_list_capabilities(monkeypatch: pytest.MonkeyPatch, 
 
 def test_this_machine():
     compute = Compute.create("cpu", "auto")
-    assert compute.describe() == f"CPU with {torch.get_num_threads()} threads, {compute.precision}"
+    assert compute.describe() == f"CPU with {counted(torch.get_num_threads(), 'thread')}, {compute.precision}"
 
 
 def test_bf16_stays_near_fp32():

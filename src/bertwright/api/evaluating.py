@@ -17,8 +17,8 @@ from bertwright.files import LOCK, make_folder, write_file, write_json
 from bertwright.serving.loading import load
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import EvaluateSettings
-from bertwright.tasks.classification import Classification
-from bertwright.tasks.kinds import AnyTask, judging, lost_part
+from bertwright.tasks.classification import POSITIVE, Classification
+from bertwright.tasks.kinds import AnyTask, judging, lost_part, positive_of
 from bertwright.text.complaints import all_shown
 from bertwright.text.tables.table import Table
 
@@ -57,11 +57,12 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
     if rival is not None:
         measured = replace(measured, against=_against(settings, measured, rival, quarantine))
     if folder is not None:
-        write_json(folder / "metrics.json", _written(settings, measured, predictor.task.name))
+        write_json(folder / "metrics.json", _written(settings, measured, predictor.task))
         _write_origin(settings, predictor, folder)
         page = write_report(folder, settings.lang)
         say(f"all figures written to {page or folder}", quiet=settings.quiet)
-    show(text_report(measured.metrics, measured.details, measured.intervals))
+    positive = positive_of(predictor.task).get(POSITIVE)
+    show(text_report(measured.metrics, measured.details, measured.intervals, positive))
     if measured.against is not None:
         show("\n" + comparison_report(str(settings.against), measured.against))
     return measured
@@ -132,9 +133,9 @@ def _write_origin(settings: EvaluateSettings, predictor: Predictor, folder: Path
     write_json(folder / "environment.json", environment(predictor.compute))
 
 
-def _written(settings: EvaluateSettings, measured: Measured, task: str) -> dict[str, Any]:
+def _written(settings: EvaluateSettings, measured: Measured, task: AnyTask) -> dict[str, Any]:
     """What metrics.json holds."""
-    written: dict[str, Any] = {"task": task, **measured.to_dict("test")}
+    written: dict[str, Any] = {"task": task.name, **positive_of(task), **measured.to_dict("test")}
     if measured.against is not None:
         differences = {name: difference.to_dict() for name, difference in measured.against.items()}
         written["against"] = {"model": settings.against, "differences": differences}

@@ -35,8 +35,10 @@ from bertwright.model.folder import ModelFolder, write_model_folder
 from bertwright.model.heads import Headed
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import FinetuneSettings
+from bertwright.tasks.classification import POSITIVE
 from bertwright.tasks.finetuning import TaskExamples
-from bertwright.tasks.kinds import AnyTask, lost_part
+from bertwright.tasks.kinds import AnyTask, lost_part, positive_of
+from bertwright.text.complaints import counted
 from bertwright.training.adversarial import Adversary
 from bertwright.training.averaging import Average
 from bertwright.training.course import Epochs
@@ -133,7 +135,7 @@ class _Finetuning:
             self.say(made.notice)
         run = self._run(made.model, sets.task, examples, held_out)
         texts, total = self.settings.batch_size, run.training.course.total_steps
-        self.say(f"training {total} steps of {texts} texts on {self.compute.describe()}")
+        self.say(f"training {counted(total, 'step')} of {counted(texts, 'text')} on {self.compute.describe()}")
         if self.settings.explain:
             explain_finetuning(run, sets.task, made.config, sets.train, start.tokenizer)
         signal = follow(run, *self.watchers, metric=run.rhythm.metric, quiet=self.settings.quiet)
@@ -225,12 +227,12 @@ class _Finetuning:
             measured = self._test(output)
             metrics["test"], tested = measured.metrics, measured.to_dict("test")
         chosen = {"best_step": run.standing.best_step, "best_metric": run.rhythm.metric}
-        written = {"task": task.name, **metrics, **tested, **chosen}
+        written = {"task": task.name, **positive_of(task), **metrics, **tested, **chosen}
         write_json(self.folder.run / "metrics.json", written)
         write_json(self.folder.run / "environment.json", environment(self.compute))
         describe_run(output, settings.lang)
         certify(self.folder, run.standing.best_step, self.compute)
-        say_metrics(metrics, tested["intervals"], names=task.metrics)
+        say_metrics(metrics, tested["intervals"], names=task.metrics, positive=written.get(POSITIVE))
         say(f"model of step {run.standing.best_step} written to {output}, all figures to {self.folder.run / REPORT}")
         return figures_of(self.folder, settings.seed)
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from bertwright.errors import UsageError
+from bertwright.evaluation.report.record import RANDOM_WEIGHTS
 from bertwright.files import sha256_file
 from bertwright.model.config import PRESETS, BertConfig
 from bertwright.model.encoder import Bert, initialise
@@ -21,6 +22,7 @@ from bertwright.text.wordpiece import WordPiece
 
 HEAD = ("classifier.", "crf.")
 """What tensors are called that are made for certain labels."""
+FROM_SCRATCH = "newly initialised: all weights, as --model is a size preset"
 
 
 class Made(NamedTuple):
@@ -87,7 +89,7 @@ class StartingPoint:
         fingerprint = self.tokenizer.fingerprint
         if self.folder is None:
             sizes = hashlib.sha256(repr(self.config).encode()).hexdigest()
-            return {"path": "random weights", "sha256": f"{sizes[:16]} {fingerprint[:16]}"}
+            return {"path": RANDOM_WEIGHTS, "sha256": f"{sizes[:16]} {fingerprint[:16]}"}
         patterns = ("config.json", "*.safetensors", "*.bin")
         files = sorted(path for pattern in patterns for path in self.folder.path.glob(pattern))
         hashes = [sha256_file(path) for path in files] + [fingerprint]
@@ -98,7 +100,7 @@ class StartingPoint:
         config = task.configure(replace(self.config, labels=(), task={}))
         torch.manual_seed(seed)
         model = _initialised(task.head(_with_dropout(config, dropout)), config)
-        return Made(model, config, None if self.folder is None else self._load(model, config))
+        return Made(model, config, FROM_SCRATCH if self.folder is None else self._load(model, config))
 
     def pretrainer(
         self, *, pairs: bool, dropout: float | None, seed: int

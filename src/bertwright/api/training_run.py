@@ -112,11 +112,15 @@ def say_metrics(
     intervals: Mapping[str, Mapping[str, Interval]] = _NONE,
     *,
     names: Sequence[str] | None = None,
+    positive: str | None = None,
 ) -> None:
-    """A line of figures for each split, with their 95 % intervals where these are known; of these names, or all."""
+    """A line of figures for each split, with their 95 % intervals where these are known; of these names, or all.
+
+    With two labels `positive` is the one that some of them are of.
+    """
     for split, found in metrics.items():
         chosen = {name: found[name] for name in names or found if name in found}
-        say(f"{split}: " + "  ".join(figures(chosen, intervals.get(split, {}))))
+        say(f"{split}: " + "  ".join(figures(chosen, intervals.get(split, {}), positive)))
 
 
 def figures_of(folder: RunFolder, seed: int | None) -> Trained:
@@ -141,7 +145,7 @@ def finished_before(folder: RunFolder, seed: int | None) -> Trained:
     say(f"{folder.output} is finished already: nothing to do (--overwrite starts anew)")
     trained, page = figures_of(folder, seed), folder.run / REPORT
     record = RunRecord.read(folder.output) if page.exists() else None
-    say_metrics(trained.metrics, names=record and record.main_figures)
+    say_metrics(trained.metrics, names=record and record.main_figures, positive=record and record.positive)
     if record is not None:
         say(f"all figures are in {page}")
     return trained

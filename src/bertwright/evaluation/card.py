@@ -93,8 +93,8 @@ def model_card(record: RunRecord, config: BertConfig) -> str:
             "",
             f"# {kind.title}",
             "",
-            f"BERT ({config.num_hidden_layers} layers, hidden size {config.hidden_size}) fine-tuned from "
-            f"{_code(str(record.settings['model']))} to {_purpose(kind, config)}. "
+            f"BERT ({config.num_hidden_layers} layers, hidden size {config.hidden_size}) {_origin(record)} to "
+            f"{_purpose(kind, config)}. "
             f"It reads texts of {record.settings['max_length']} tokens; {longer}.",
             "",
             *_figures(record),
@@ -137,6 +137,11 @@ def pretraining_card(settings: PretrainSettings, config: BertConfig, metrics: Ma
     )
 
 
+def _origin(record: RunRecord) -> str:
+    model = _code(str(record.settings["model"]))
+    return f"trained from random weights, of the size {model}," if record.from_scratch else f"fine-tuned from {model}"
+
+
 def _purpose(kind: _Kind, config: BertConfig) -> str:
     """What the model is for; of very many labels the first."""
     named = [_code(label) for label in config.labels[:_MOST_LABELS]]
@@ -161,6 +166,8 @@ def _figures(record: RunRecord) -> list[str]:
     names = sorted({name for split in splits for name in record.metrics[split] if not name.endswith(COUNTS)})
     rows = [f"| {' | '.join([name, *_cells(record, splits, name, seeds)])} |" for name in names]
     said = ["Intervals: bootstrap over the rows of the test file.", ""] if record.intervals else []
+    if record.positive is not None:
+        said += [f"`precision`, `recall` and `f1` are those of {_code(record.positive)}.", ""]
     return [f"| {' | '.join(head)} |", "| --- |" + " --- |" * (len(head) - 1), *rows, "", *said]
 
 

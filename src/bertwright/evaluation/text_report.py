@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bertwright.evaluation.comparison import Difference
-from bertwright.evaluation.report.numbers import COUNTS
+from bertwright.evaluation.report.numbers import COUNTS, OF_POSITIVE
 from bertwright.evaluation.uncertainty import Interval
 
 _WIDEST_MATRIX = 12
@@ -13,20 +13,27 @@ _CORNER = "true \\ predicted"
 _NONE: Mapping[str, Interval] = MappingProxyType({})
 
 
-def figures(metrics: Mapping[str, float], intervals: Mapping[str, Interval]) -> list[str]:
-    """`accuracy 0.8841 [0.869, 0.899]`, and so on."""
+def figures(metrics: Mapping[str, float], intervals: Mapping[str, Interval], positive: str | None = None) -> list[str]:
+    """`accuracy 0.8841 [0.869, 0.899]`, `f1 0.8 of 'positive'`, and so on."""
     return [
         f"{name} {value:.{0 if name.endswith(COUNTS) else 4}f}"
         + (" [{:.3f}, {:.3f}]".format(*intervals[name]) if name in intervals else "")
+        + (f" of {positive!r}" if positive is not None and name in OF_POSITIVE else "")
         for name, value in metrics.items()
     ]
 
 
 def text_report(
-    metrics: Mapping[str, float], details: Mapping[str, Any], intervals: Mapping[str, Interval] = _NONE
+    metrics: Mapping[str, float],
+    details: Mapping[str, Any],
+    intervals: Mapping[str, Interval] = _NONE,
+    positive: str | None = None,
 ) -> str:
-    """A few aligned lines; the confusion matrix is left out beyond `_WIDEST_MATRIX` labels."""
-    lines = ["\n".join(figures(metrics, intervals))]
+    """A few aligned lines, with the positive label's name where there is one.
+
+    The confusion matrix is left out beyond `_WIDEST_MATRIX` labels.
+    """
+    lines = ["\n".join(figures(metrics, intervals, positive))]
     if intervals:
         lines.append("(in brackets: 95 % intervals, bootstrap over the rows)")
     if "per_class" not in details:

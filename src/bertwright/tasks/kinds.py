@@ -14,7 +14,7 @@ from bertwright.errors import ModelFolderError, UsageError
 from bertwright.model.config import BertConfig
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.choice import Choice
-from bertwright.tasks.classification import Classification
+from bertwright.tasks.classification import POSITIVE, Classification
 from bertwright.tasks.finetuning import FinetuneTask
 from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.multilabel import MultiLabel
@@ -107,6 +107,12 @@ def judging(task: AnyTask, positive: str) -> AnyTask:
     if not isinstance(task, Classification):
         raise UsageError(f"positive_label = {positive!r} is for classification, and the model was made for {task.name}")
     return task.judging(positive)
+
+
+def positive_of(task: AnyTask) -> dict[str, str]:
+    """With two labels, `positive_label`: the one that precision, recall and F1 are of; else nothing."""
+    positive = task.positive if isinstance(task, Classification) else None
+    return {} if positive is None else {POSITIVE: positive}
 
 
 def lost_part(task: AnyTask) -> str:

@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 
 from bertwright.errors import UsageError
+from bertwright.text.complaints import counted
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # <malloc.h>
 
@@ -47,7 +48,7 @@ class Compute:
         """One line for the user."""
         if self.device.type == "cuda":
             return f"{torch.cuda.get_device_name(self.device)}, {self.precision}"
-        return f"CPU with {torch.get_num_threads()} threads, {self.precision}"
+        return f"CPU with {counted(torch.get_num_threads(), 'thread')}, {self.precision}"
 
 
 def memory_of(device: torch.device) -> int:

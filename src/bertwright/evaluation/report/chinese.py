@@ -15,6 +15,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "task_qa": "抽取式问答",
         "task_choice": "多项选择",
         "was_trained": "以 {model} 为起点，在 {file} 上微调。",
+        "was_trained_anew": "在 {file} 上从随机权重开始训练，大小为 {model}。",
         "was_measured": "{model}，在 {file} 上评测。",
         "measured_on": "在 {file}（{split}集）的 {rows} 行上测得。",
         "intervals_mean": "就样本选取而言，真实值以 95 % 的置信度落在所示区间内。",
@@ -90,6 +91,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "metric_precision": "所给出的之中正确的比例",
         "metric_recall": "应给出的之中被找到的比例",
         "metric_f1": "精确率与召回率的调和平均",
+        "of_label": "{figure}；就标签“{label}”而言",
         "metric_f1_macro": "各标签 F1 的平均，每个标签权重相同",
         "metric_f1_micro": "所有判断合在一起的 F1",
         "metric_f1_weighted": "各标签 F1 按行数加权的平均",
@@ -199,5 +201,16 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "environment_processor": "处理器",
         "environment_system": "系统",
         "how_again": "文件、版本和设备相同时，得到的模型也相同。",
+        # what a run wrote down in English: the tables turn it into other languages
+        "told_random_weights": "随机权重",
+        "told_one_thread": "CPU（1 个线程），{precision}",
+        "told_threads": "CPU（{threads} 个线程），{precision}",
+        "told_one_label": "模型给全部 {count} 条文本同一个标签 {label}：什么也没有区分开",
+        "told_no_label": "模型没有给 {count} 条文本中的任何一条标签：从未达到阈值",
+        "told_one_number": "模型给全部 {count} 条文本同一个数 {number}",
+        "told_no_entity": "模型在 {count} 个句子中没有找到任何实体：每个词的标签都是 {tag}",
+        "told_one_place": "模型在全部 {count} 个问题中总是选位置 {place}（从 0 数起）",
+        "told_always_silent": "模型对全部 {count} 个问题都回答没有答案",
+        "told_never_silent": "模型对全部 {count} 个问题都给出答案，其中 {bare} 个其实没有答案",
     }
 )

@@ -37,7 +37,8 @@ def _row(record: RunRecord, words: Words, role: str, counted: Mapping[str, Any])
     rows = counted.get("rows", record.rows if role == record.split else None)
     yield words(f"split_{role}")
     digest = tag("code", str(origin.get("sha256", ""))[:100], class_="hash soft below")
-    yield together(own(origin.get("path") or counted.get("path", ""), 300), digest)
+    path = str(origin.get("path") or counted.get("path", ""))
+    yield together(own(words.told(path) or path, 300), digest)
     yield "" if rows is None else whole(rows)
 
 

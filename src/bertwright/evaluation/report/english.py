@@ -15,6 +15,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "task_qa": "Question answering",
         "task_choice": "Multiple choice",
         "was_trained": "Fine-tuned from {model} on {file}.",
+        "was_trained_anew": "Trained on {file} from random weights, of the size {model}.",
         "was_measured": "{model}, measured on {file}.",
         "measured_on": "Measured on {rows} rows of {file} ({split}).",
         "intervals_mean": "The ranges hold the true figures with 95 % confidence, as far as the choice of rows goes.",
@@ -92,6 +93,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "metric_precision": "of what was given, the share that is right",
         "metric_recall": "of what is true, the share that was found",
         "metric_f1": "harmonic mean of precision and recall",
+        "of_label": "{figure}; of “{label}”",
         "metric_f1_macro": "mean of all labels’ F1, each label counting the same",
         "metric_f1_micro": "F1 of all decisions together",
         "metric_f1_weighted": "mean of all labels’ F1, weighted by rows",
@@ -203,5 +205,16 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "environment_processor": "processor",
         "environment_system": "system",
         "how_again": "With the same files, versions and device the same model comes out.",
+        # what a run wrote down in English: the tables turn it into other languages
+        "told_random_weights": "random weights",
+        "told_one_thread": "CPU with 1 thread, {precision}",
+        "told_threads": "CPU with {threads} threads, {precision}",
+        "told_one_label": "the model gives all {count} texts the label {label}: it tells nothing apart",
+        "told_no_label": "the model gives none of {count} texts a label: its thresholds are never reached",
+        "told_one_number": "the model gives all {count} texts the same number, {number}",
+        "told_no_entity": "the model finds no entity in {count} sentences: every word has the tag {tag}",
+        "told_one_place": "the model always chooses place {place}, counted from 0, in {count} questions",
+        "told_always_silent": "the model says of all {count} questions that they have no answer",
+        "told_never_silent": "the model answers all {count} questions, although {bare} of them have no answer",
     }
 )

@@ -25,7 +25,8 @@ def findings(record: RunRecord, words: Words) -> Html | None:
 
 def _told(record: RunRecord, words: Words) -> Iterator[Html]:
     for suspicion in record.metrics.get("suspicions", {}).get(record.split, ()):
-        yield _item(words, "warning", tag("strong", own(suspicion, 500), lang="en"))
+        said = words.told(suspicion)
+        yield _item(words, "warning", tag("strong", own(said or suspicion, 500), lang=None if said else "en"))
     for found in record.found.get("findings", ()):
         yield _finding(words, found)
     for line in record.log:

@@ -30,7 +30,8 @@ def title(record: RunRecord, words: Words) -> str:
 def _origin(record: RunRecord, words: Words) -> Html | str:
     if record.verb == "evaluate":
         return words("was_measured", model=_short(record.settings.get("model")), file=_short(_file(record)))
-    return words("was_trained", model=_short(record.settings.get("model")), file=_short(record.settings.get("train")))
+    key = "was_trained_anew" if record.from_scratch else "was_trained"
+    return words(key, model=_short(record.settings.get("model")), file=_short(record.settings.get("train")))
 
 
 def _tile(record: RunRecord, words: Words, name: str) -> Html:

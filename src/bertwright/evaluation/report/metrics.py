@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from bertwright.evaluation.html import Content, Html, tag, together
-from bertwright.evaluation.report.numbers import between, scale, shown
+from bertwright.evaluation.report.numbers import OF_POSITIVE, between, scale, shown
 from bertwright.evaluation.report.parts import figure_name, more, note, own, table, whisker
 from bertwright.evaluation.report.record import RunRecord
 from bertwright.evaluation.report.words import Words
@@ -58,6 +58,8 @@ def against(record: RunRecord, words: Words) -> Html | None:
 def _row(record: RunRecord, words: Words, name: str, *, both: bool) -> Iterator[Content]:
     value, interval, ends = record.figures[name], record.intervals.get(name), scale(name, record.task)
     explained = words.known(f"metric_{name}")
+    if record.positive is not None and name in OF_POSITIVE:
+        explained = words("of_label", figure=explained, label=record.positive)
     yield tag("span", figure_name(name), tag("span", explained, class_="soft below") if explained else None)
     yield shown(value, name)
     yield between(interval) if interval else ""

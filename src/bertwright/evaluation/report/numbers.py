@@ -5,6 +5,8 @@ from bertwright.evaluation.uncertainty import Interval
 _BOUNDLESS = ("loss", "mse", "mae")
 COUNTS = ("total",)
 """How names of figures end that count rows."""
+OF_POSITIVE = ("precision", "recall", "f1")
+"""Figures that with two labels are of one of them."""
 _CORRELATIONS = ("pearson", "spearman", "matthews_correlation")
 
 

@@ -16,6 +16,8 @@ from bertwright.settings import TaskName
 from bertwright.settings.yaml_file import read_yaml
 
 SETTINGS, METRICS, LOG, PREDICTIONS = "settings.yaml", "metrics.json", "log.jsonl", "predictions.test.jsonl"
+RANDOM_WEIGHTS = "random weights"
+"""What stands in the place of the model's path where a run began with a size preset."""
 Verb = Literal["finetune", "tune", "evaluate"]
 Values = Mapping[str, Any]
 
@@ -90,10 +92,21 @@ class RunRecord:
         return "tune" if "trials" in self.settings else "finetune"
 
     @property
+    def from_scratch(self) -> bool:
+        """Whether training began from random weights."""
+        return bool(self.origins.get("model", {}).get("path") == RANDOM_WEIGHTS)
+
+    @property
     def task(self) -> str:
         """The name of the task; empty where an older version did not write it."""
         name = str(self.metrics.get("task") or self.settings.get("task"))
         return name if name in get_args(TaskName) else ""
+
+    @property
+    def positive(self) -> str | None:
+        """With two labels the one that precision, recall and F1 are of, where the run wrote it."""
+        found = self.metrics.get("positive_label")
+        return None if found is None else str(found)
 
     @property
     def split(self) -> str:

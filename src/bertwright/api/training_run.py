@@ -144,8 +144,10 @@ def finished_before(folder: RunFolder, seed: int | None) -> Trained:
         warn(f"{folder.output / name} is not the file that the run wrote")
     say(f"{folder.output} is finished already: nothing to do (--overwrite starts anew)")
     trained, page = figures_of(folder, seed), folder.run / REPORT
-    record = RunRecord.read(folder.output) if page.exists() else None
-    say_metrics(trained.metrics, names=record and record.main_figures, positive=record and record.positive)
-    if record is not None:
+    if page.exists():
+        record = RunRecord.read(folder.output)
+        say_metrics(trained.metrics, names=record.main_figures, positive=record.positive)
         say(f"all figures are in {page}")
+    else:
+        say_metrics(trained.metrics)
     return trained

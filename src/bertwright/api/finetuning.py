@@ -135,7 +135,9 @@ class _Finetuning:
             self.say(made.notice)
         run = self._run(made.model, sets.task, examples, held_out)
         texts, total = self.settings.batch_size, run.training.course.total_steps
-        self.say(f"training {total} step{'' if total == 1 else 's'} of {counted(texts, 'text')} on {self.compute.describe()}")
+        self.say(
+            f"training {total} step{'' if total == 1 else 's'} of {counted(texts, 'text')} on {self.compute.describe()}"
+        )
         if self.settings.explain:
             explain_finetuning(run, sets.task, made.config, sets.train, start.tokenizer)
         signal = follow(run, *self.watchers, metric=run.rhythm.metric, quiet=self.settings.quiet)

@@ -98,7 +98,7 @@ def test_the_split_is_printed_seeded_and_stratified(
     said = capsys.readouterr().err
     assert f"validation set split off {train}: 20% of each label, seed 3\n" in said
     assert "train: 48 texts (animal: 36, plant: 12)\n" in said
-    assert "validation: 12 texts (animal 9, plant 3)\n" in said
+    assert "validation: 12 texts (animal: 9, plant: 3)\n" in said
     assert run("b", 3) == first
     assert run("c", 4)["loss"] != first["loss"]
 

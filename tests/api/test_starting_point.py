@@ -123,3 +123,8 @@ def test_random_weights_begin_as_in_the_original(tmp_path: Path):
     TOKENIZER.save(tmp_path)
     made = StartingPoint.find("tiny", tmp_path).headed(Classification(NEW), dropout=None, seed=0)
     assert pooler(made.model).weight.abs().max() <= 2 * 0.02
+
+
+def test_a_size_preset_is_said_to_have_no_weights():
+    found = StartingPoint(CONFIG, TOKENIZER, None).headed(Classification(NEW), dropout=None, seed=0)
+    assert found.notice == "newly initialised: all weights, as --model is a size preset"

@@ -111,6 +111,12 @@ def a_label_in_test_alone(copy: Copy) -> list[str]:
     return ["test:8"]
 
 
+def labels_of_another_file(copy: Copy) -> list[str]:
+    for row in copy.rows["test"]:
+        row[1] = "odd"
+    return [f"test:{1 + n}" for n in range(5)]
+
+
 def a_label_in_train_alone(copy: Copy) -> list[str]:
     copy.rows["test"] = [row for row in copy.rows["test"] if row[1] == "1"]
     return []
@@ -199,6 +205,7 @@ PLANTED: list[tuple[Plant, str, str, str]] = [
         "labels that differ in form alone: 'very",
     ),
     (a_label_in_test_alone, "unseen-labels", "error", "test: 1 labels that train does not have: '2'"),
+    (labels_of_another_file, "unseen-labels", "error", "test: 1 labels that train does not have: 'odd'"),
     (a_label_in_train_alone, "missing-labels", "warning", "test: 1 of 2 labels of train do not occur: '0'"),
     (a_rare_label, "rare-labels", "warning", "train: 1 of 3 labels occur fewer than 5 times: '2'"),
     (nearly_one_label, "one-sided-labels", "warning", "have the label '1': to say it always has an accuracy of 0.96"),

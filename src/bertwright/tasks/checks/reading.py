@@ -14,7 +14,7 @@ from unicodedata import category, normalize
 import numpy as np
 from numpy.typing import NDArray
 
-from bertwright.tasks.checks.files import TRAIN, LabelledFiles, where
+from bertwright.tasks.checks.files import TRAIN, LabelledFiles, label_names, named, where
 from bertwright.tasks.checks.finding import Finding, by_share, counted_of, first
 from bertwright.tasks.choice import ChoiceExamples
 from bertwright.tasks.finetuning import Rows, TaskExamples
@@ -76,12 +76,18 @@ class Reading:
         """The rows as training has them."""
         return self._encoded(self.rows)
 
-    def read(self, role: str) -> tuple[Rows[Any], TaskExamples[Any]]:
-        """Rows of any file that are looked at, and these as the model has them."""
-        if role == TRAIN:
-            return self.rows, self.examples
-        rows = _some(self.files.rows[role])
-        return rows, self._encoded(rows)
+    def each(self) -> Iterator[tuple[str, Rows[Any], TaskExamples[Any]]]:
+        """Of each file the rows that are looked at, and these as the model has them.
+
+        A label that train does not have is no number yet: rows with such are left out, as `unseen_labels` tells.
+        """
+        yield TRAIN, self.rows, self.examples
+        known = set(named(self.files.train))
+        for role, held_out in self.files.held_out.items():
+            rows = _some(held_out)
+            usable = rows.take(np.flatnonzero([known.issuperset(label_names(row)) for row in rows]))
+            if len(usable):
+                yield role, usable, self._encoded(usable)
 
     def _encoded(self, rows: Rows[Any]) -> TaskExamples[Any]:
         examples: TaskExamples[Any] = self.files.task.encode(rows, self.tokenizer, self.max_length)
@@ -121,8 +127,7 @@ def _some(rows: Rows[Any]) -> Rows[Any]:
 
 def cut_texts(reading: Reading) -> Iterator[Finding]:
     """Rows of each file that lose a part, and such as go through windows."""
-    for role in reading.files.rows:
-        rows, examples = reading.read(role)
+    for role, rows, examples in reading.each():
         cut, total = examples.cut, len(rows)
         if count := int(cut.sum()):
             most, lost = int(np.quantile(examples.full_lengths, 0.99, method="higher")), lost_part(reading.files.task)

@@ -17,7 +17,7 @@ from bertwright.files import LOCK, make_folder, write_file, write_json
 from bertwright.serving.loading import load
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import EvaluateSettings
-from bertwright.tasks.classification import POSITIVE, Classification
+from bertwright.tasks.classification import POSITIVE
 from bertwright.tasks.kinds import AnyTask, judging, lost_part, positive_of
 from bertwright.text.complaints import all_shown
 from bertwright.text.tables.table import Table
@@ -120,10 +120,8 @@ def _check_comparable(name: str, one: Predictor, other: Predictor) -> None:
 
 def _judged_alike(rival: Predictor, predictor: Predictor) -> AnyTask:
     """The rival's task with the other model's positive label: else their F1 would be of different labels."""
-    judge = predictor.task
-    if isinstance(judge, Classification) and judge.positive is not None:
-        return judging(rival.task, judge.positive)
-    return rival.task
+    positive = positive_of(predictor.task).get(POSITIVE)
+    return rival.task if positive is None else judging(rival.task, positive)
 
 
 def _write_origin(settings: EvaluateSettings, predictor: Predictor, folder: Path) -> None:

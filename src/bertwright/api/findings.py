@@ -48,9 +48,9 @@ def keep_findings(counts: Mapping[str, Any], findings: Sequence[Finding], folder
         folder: That of the run.
         quiet: Whether what was said before is passed over in silence.
     """
-    found = [finding.to_dict() for finding in worst_first(list(findings))]
-    path, kept = folder / FINDINGS, {**counts, "findings": found}
-    worth_saying = [finding for finding in worst_first(list(findings)) if finding.severity != "note"]
+    ordered = worst_first(list(findings))
+    path, kept = folder / FINDINGS, {**counts, "findings": [finding.to_dict() for finding in ordered]}
+    worth_saying = [finding for finding in ordered if finding.severity != "note"]
     if _before(path) != kept:
         for finding in worth_saying:
             if finding.check not in (READING, UNUSABLE):

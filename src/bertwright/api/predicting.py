@@ -71,7 +71,7 @@ def predict(settings: PredictSettings | None = None, /, **options: object) -> Pr
         say_counts(table, quarantine)
     lost = lost_part(predictor.task) if isinstance(predictor, Predictor) else "their end"
     warn_of_cuts(str(table.path), truncated, texts, predictor.max_length, lost=lost)
-    asked = isinstance(predictor, Predictor) and isinstance(predictor.task, Questions | Choice)
+    asked = _asked(predictor) in (Questions, Choice)
     say(f"{counted(texts, 'question' if asked else 'text')} answered", quiet=settings.quiet)
     return Predicted(texts, truncated)
 

@@ -5,7 +5,7 @@ good. Knows nothing of tokens.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bertwright.tasks.checks.files import FEW_WORDS, TRAIN, LabelledFiles, context_of, where
@@ -106,6 +106,12 @@ def contradictions(files: LabelledFiles) -> Iterator[Finding]:
 def near_repeats(files: LabelledFiles) -> Iterator[Finding]:
     """Texts that are nearly the same, but not quite: in two files, or in one."""
     near = {role: _near_keys(rows, files.keys[role]) for role, rows in files.rows.items()}
+    yield from _nearly_shared(files, near)
+    yield from _nearly_repeated(files, near)
+
+
+def _nearly_shared(files: LabelledFiles, near: Mapping[str, Near]) -> Iterator[Finding]:
+    """In two files."""
     for one, other in files.pairs:
         first_of = _first_of(near[one])
         exact = {own for own, _ in near[one].values()}
@@ -124,6 +130,10 @@ def near_repeats(files: LabelledFiles) -> Iterator[Finding]:
                 "look at them: if the one tells the answer to the other, keep both in one file",
                 first(f"{where(rows, number)} ~ {where(earlier, before)}" for number, before in found),
             )
+
+
+def _nearly_repeated(files: LabelledFiles, near: Mapping[str, Near]) -> Iterator[Finding]:
+    """In one file."""
     for role, rows in files.rows.items():
         first_of = _first_of(near[role])
         pairs = ((number, min(first_of[key] for key in keys)) for number, (_, keys) in near[role].items() if keys)

@@ -1,7 +1,7 @@
 """bertwright's side of `finetune.py`: its public functions, with the bench's watch beside them."""
 
 from bertwright import finetune, load
-from bertwright.evaluation.inference import windows
+from bertwright.evaluation.inference import chunks
 from bertwright.serving.predictor import Predictor
 from bertwright.tasks.finetuning import MEMORY, Rows
 from finetune_job import FinetuneJob, accuracy
@@ -49,8 +49,8 @@ def prediction(job: FinetuneJob) -> Figures:
     assert isinstance(predictor, Predictor)
     list(predictor.stream(rows[: job.batch_size]))  # the first batch is a warm-up, on both sides
     labels: list[str] = []
-    for window in windows(rows):
-        asked = Rows(MEMORY, window)
+    for chunk in chunks(rows):
+        asked = Rows(MEMORY, chunk)
         with laps("tokenising_seconds"):
             examples = predictor.encode(asked)
         with laps("predicting_seconds"):

@@ -10,6 +10,7 @@ import json
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -76,6 +77,7 @@ def run(options: argparse.Namespace, key: str, side: str, seed: int) -> dict[str
         return found
     SETS[key].write(options.data, options.output / key)
     print(shlex.join(command), file=sys.stderr, flush=True)
+    made_with = versions(side)  # as it begins: a checkout moves on within hours
     output.parent.mkdir(parents=True, exist_ok=True)
     with (output.parent / f"{side}-{seed}.log").open("ab") as log:
         subprocess.run(command, stdout=log, stderr=log, check=True)
@@ -84,12 +86,28 @@ def run(options: argparse.Namespace, key: str, side: str, seed: int) -> dict[str
     result = {
         "command": shlex.join(command),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {name: metadata.version(name) for name in ("torch", "transformers")},
+        "versions": made_with,
         "metrics": {role: figures[role] for role in ROLES[1:]},
     }
     cached.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     rmtree(output)  # the figures stay; models of every seed would fill a disk
     return result
+
+
+def versions(side: str) -> dict[str, str]:
+    """Of what made a model; bertwright's is the commit of this checkout, with + where it was changed since."""
+    found = {name: metadata.version(name) for name in ("torch", "transformers")}
+    commit = _git("rev-parse", "--short", "HEAD") if side == "ours" else ""
+    changed = "+" if commit and _git("status", "--porcelain", "--untracked-files=no") else ""
+    return found | ({"bertwright": commit + changed} if commit else {})
+
+
+def _git(*words: str) -> str:
+    """What git says of this checkout; nothing where it is none."""
+    try:
+        return subprocess.run(["git", "-C", HERE, *words], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def _compared(command: Sequence[str]) -> list[str]:
@@ -127,7 +145,16 @@ def table(output: Path) -> str:
     """All that is there, as Markdown."""
     heading = ["", "figure", *(f"{name} (seeds)" for name in SIDES.values()), "difference"]
     lines = [heading, ["---", "---", "---:", "---:", "---:"], *rows(output)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), *commits(output)])
+
+
+def commits(output: Path) -> Iterator[str]:
+    """Lines below the table: the seeds of which data sets are not all of one commit."""
+    for key, chosen in SETS.items():
+        of_seeds = Counter(run.get("versions", {}).get("bertwright", "unknown") for run in done(output, key, "ours"))
+        if len(of_seeds) > 1:
+            listed = ", ".join(f"{commit} ({count})" for commit, count in of_seeds.items())
+            yield f"\n{chosen.name}: seeds of bertwright are of several commits: {listed}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,13 +9,14 @@ import argparse
 import csv
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from torch.utils.data import SequentialSampler
 from transformers import (
     AutoModelForMultipleChoice,
     AutoModelForQuestionAnswering,
@@ -269,9 +270,16 @@ def arguments(chosen: QualitySet, seed: int, folder: Path, steps: int) -> Traini
     )
 
 
+class InOrder(Trainer):  # type: ignore[misc]
+    """A Trainer that predicts row after row: grouped by length, its predictions would come in an order of their own."""
+
+    def _get_eval_sampler(self, eval_dataset: Sized) -> SequentialSampler:
+        return SequentialSampler(eval_dataset)
+
+
 def train(prepared: Prepared, settings: TrainingArguments, tokenizer: Any) -> dict[str, Figures]:
     """Fine-tune, keep the best epoch, and measure it on both other files."""
-    trainer = Trainer(
+    trainer = InOrder(
         model=prepared.model,
         args=settings,
         train_dataset=prepared.examples["train"],

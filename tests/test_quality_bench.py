@@ -2,7 +2,10 @@
 
 import importlib
 import json
+import re
 import shlex
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +14,10 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import BertConfig, BertForQuestionAnswering
 
 from bertwright.tasks.answer_metrics import exact_match, f1
 
@@ -25,7 +30,7 @@ Bench = dict[str, ModuleType]
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
     """Its modules, imported as they are when it is run."""
-    names = ("quality_sets", "quality_answers", "quality")
+    names = ("quality_sets", "quality_answers", "quality_peer", "quality")
     sys.path.insert(0, str(BENCH))
     yield {name: importlib.import_module(name) for name in names}
     sys.path.remove(str(BENCH))
@@ -86,6 +91,27 @@ def test_no_answer_is_given_where_that_pays_best(bench: Bench, drawn: list[tuple
         assert figures["f1"] == pytest.approx(max(tried))
 
 
+def test_the_peer_answers_the_questions_in_their_order(bench: Bench, tmp_path: Path):
+    """A Trainer that groups texts by length groups those that it predicts, too: spans would be cut from other texts."""
+    peer = bench["quality_peer"]
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 20, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    model = BertForQuestionAnswering(BertConfig(**sizes, intermediate_size=8)).eval()
+    examples = [{"input_ids": torch.arange(length) + 1} for length in (3, 9, 5, 12, 4, 7)]
+
+    def padded(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+        ids = torch.nn.utils.rnn.pad_sequence([row["input_ids"] for row in rows], batch_first=True)
+        return {"input_ids": ids, "attention_mask": (ids > 0).long()}
+
+    settings = peer.arguments(bench["quality_sets"].SETS["squad1"], 0, tmp_path, 1)
+    settings.per_device_eval_batch_size = 2
+    starts, _ = peer.InOrder(model, settings, data_collator=padded, eval_dataset=examples).predict(examples).predictions
+    for found, example in zip(starts, examples, strict=True):
+        with torch.no_grad():
+            alone = model(example["input_ids"][None]).start_logits[0].numpy()
+        np.testing.assert_allclose(found[: len(alone)], alone, atol=1e-5)
+
+
 def test_the_table_has_means_and_differences(bench: Bench, tmp_path: Path):
     for side, values in {"ours": (0.5, 0.54), "peer": (0.51,)}.items():
         for seed, value in enumerate(values):
@@ -100,6 +126,34 @@ def test_the_table_has_means_and_differences(bench: Bench, tmp_path: Path):
     ]
 
 
+def test_seeds_of_several_commits_are_told_apart(bench: Bench, tmp_path: Path):
+    """Figures that were kept before a commit was noted count, too."""
+    made = [{}, {"versions": {"bertwright": "0c1d2e3"}}, {"versions": {"bertwright": "0c1d2e3"}}]
+    for name, versions in (("rte", made), ("mrpc", made[1:])):
+        (tmp_path / name).mkdir()
+        for seed, noted in enumerate(versions):
+            figures = {"accuracy": 0.6, "f1": 0.6}
+            (tmp_path / name / f"ours-{seed}.json").write_text(json.dumps({"metrics": {"test": figures}, **noted}))
+    told = [line for line in bench["quality"].table(tmp_path).splitlines() if not line.startswith("|")]
+    assert told == ["", "RTE: seeds of bertwright are of several commits: unknown (1), 0c1d2e3 (2)"]
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="NOT TESTED: git is not here")
+def test_figures_of_ours_note_the_commit(bench: Bench, tmp_path: Path):
+    quality = bench["quality"]
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e"]
+    with patch.object(quality, "HERE", tmp_path):
+        assert quality.versions("ours") == quality.versions("peer"), "no checkout"
+        (tmp_path / "file").write_text("one")
+        for words in (["init", "-q"], ["add", "file"], ["commit", "-qm", "one"]):
+            subprocess.run([*git, *words], check=True)
+        commit = quality.versions("ours")["bertwright"]
+        assert re.fullmatch("[0-9a-f]{7,}", commit)
+        (tmp_path / "file").write_text("two")
+        assert quality.versions("ours")["bertwright"] == f"{commit}+"
+        assert "bertwright" not in quality.versions("peer")
+
+
 def test_what_is_there_is_not_trained_again(bench: Bench, tmp_path: Path):
     """Unless it is of other settings; where the files lie is no setting."""
     (tmp_path / "cola").mkdir()
@@ -111,7 +165,11 @@ def test_what_is_there_is_not_trained_again(bench: Bench, tmp_path: Path):
         ran.append([part.replace(str(tmp_path), "/moved") for part in command])
         raise InterruptedError
 
-    with patch("subprocess.run", trained), patch.object(bench["quality_sets"].QualitySet, "write"):
+    with (
+        patch("subprocess.run", trained),
+        patch.object(bench["quality"], "versions"),
+        patch.object(bench["quality_sets"].QualitySet, "write"),
+    ):
         with pytest.raises(InterruptedError):
             bench["quality"].main([*flags, "--seeds", "1"])
         figures = {"metrics": {"test": {"matthews_correlation": 0.5}}, "command": shlex.join(["python9", *ran[0][1:]])}

@@ -46,7 +46,8 @@ FLAGS = {
         --gradient-accumulation --learning-rate --schedule
         --warmup-ratio --weight-decay --max-grad-norm --layer-decay --freeze-layers --dropout --label-smoothing
         --crf --no-crf --focal-gamma --adversarial-epsilon --ema-decay
-        --class-weights --seed --long --window-pooling --stride --max-answer-length --tune-thresholds
+        --class-weights --seed --long --window-pooling --stride --max-question-length --max-answer-length
+        --tune-thresholds
         --no-tune-thresholds --calibrate --no-calibrate
         --positive-label --eval-steps --best-metric --early-stopping-patience --save-steps --keep-snapshots
         --log-steps --overwrite --no-overwrite --weights-format --explain --no-explain {TRACKERS}

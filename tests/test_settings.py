@@ -114,6 +114,16 @@ def test_settings_that_may_change_when_a_run_is_resumed() -> None:
     }  # fmt: skip
 
 
+def test_settings_of_which_there_may_be_more() -> None:
+    assert FinetuneSettings.growing() == {"seeds"}
+    assert TuneSettings.growing() == {"max_hours", "seeds", "trials"}
+    few, more = (
+        TuneSettings.create({**NEEDED, "trials": trials, "max_hours": hours}) for trials, hours in ((2, 8.0), (3, None))
+    )
+    assert more.more_than(few) == ["max_hours", "trials"]
+    assert few.more_than(more) == few.more_than(few) == []
+
+
 # ---- complaints
 
 

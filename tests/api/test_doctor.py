@@ -24,10 +24,14 @@ from bertwright.tasks.checks.files import LabelledFiles
 from bertwright.tasks.checks.finding import Finding
 from bertwright.tasks.checks.listed import all_findings
 from bertwright.tasks.checks.reading import Reading
+from bertwright.tasks.checks.repeats import contradictions
 from bertwright.tasks.classification import Classification
 from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.multilabel import MultiLabel
+from bertwright.tasks.regression import Regression
 from bertwright.text.lines import Lines
 from bertwright.text.tables.conll import TAGS, WORDS, open_conll
+from bertwright.text.tables.texts import Row
 from bertwright.text.wordpiece import WordPiece
 
 Found = dict[str, dict[str, Any]]
@@ -210,7 +214,7 @@ PLANTED: list[tuple[Plant, str, str, str]] = [
     (a_rare_label, "rare-labels", "warning", "train: 1 of 3 labels occur fewer than 5 times: '2'"),
     (nearly_one_label, "one-sided-labels", "warning", "have the label '1': to say it always has an accuracy of 0.96"),
     (hardly_a_text, "tiny-texts", "warning", "train: 2 of 400 rows (0.5%) have a text of no more than one character"),
-    (too_long, "cut-texts", "warning", "train: 40 of 400 rows (10.0%) are longer than 128 tokens and lose their end"),
+    (too_long, "cut-texts", "warning", "train: 40 of 400 texts (10.0%) are longer than 128 tokens and lose their end"),
     (of_another_script, "unknown-tokens", "error", "of the tokens are [UNK], such as "),
     (of_a_few_unknown_signs, "unknown-tokens", "warning", "2.73% of the tokens are [UNK], such as '🤦', '嘢'"),
     (in_another_language, "shredded-words", "warning", "train: a word between blanks is "),
@@ -291,7 +295,7 @@ def test_each_planted_fault_is_found(
     assert found.advice
     if rows:
         assert list(found.rows) == [re.sub(r"(\w+):(\d+)", rf"{tmp_path}/\1.tsv:\2", row) for row in rows[:5]]
-    by_it = {"unknown-tokens", "repeated-texts", "nearly-shared-texts", "missing-labels"}
+    by_it = {"unknown-tokens", "repeated-texts", "nearly-shared-texts", "missing-labels", "cut-texts"}
     assert set(bad(all_found)) - {check} <= by_it, "one fault, not many complaints"
 
 
@@ -411,6 +415,26 @@ def test_numbers(data_dir: Path, models: Path, tmp_path: Path) -> None:
     assert found["equal-numbers"]["severity"] == "error"
 
 
+@pytest.mark.parametrize(
+    ("task", "labels", "rows", "other"),
+    [
+        # of a scale from 1 to 5: one step is what two people may differ by
+        (Regression(), [1.0, 5.0, 4.0, 4.2, 3.0, 2.75], ["p.csv:6 ≠ p.csv:3"], "a number that is more than 1 away"),
+        (MultiLabel(("a", "b")), [("b",), (), ("a",), ("a", "b"), ("b",)], ["p.csv:5 ≠ p.csv:3"], "another label"),
+        (MultiLabel(("a", "b")), [("b",), ("a",), (), ("b",), ()], ["p.csv:4 ≠ p.csv:3"], "another label"),
+    ],
+)
+def test_what_two_people_may_differ_by_is_no_contradiction(
+    task: Any, labels: list[Any], rows: list[str], other: str
+) -> None:
+    """The first two rows stand alone, the others have one text."""
+    texts = ["one", "two", *["the same"] * (len(labels) - 2)]
+    made = [Row(text, None, label, line) for line, (text, label) in enumerate(zip(texts, labels, strict=True), 1)]
+    (found,) = contradictions(LabelledFiles(task, {"train": Rows(Path("p.csv"), made)}))
+    assert list(found.rows) == rows
+    assert found.text.endswith(f" have the text of an earlier row and {other}")
+
+
 def doctor(models: Path, **given: Any) -> Found:
     """The findings by the names of their checks."""
     diagnosis = bertwright.doctor(model=str(models / "uncased"), device="cpu", quiet=True, **given)
@@ -446,7 +470,7 @@ def test_the_report_is_on_standard_output_and_ends_with_a_count(
 def test_the_json_has_everything(small: list[str], inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*small, "--json", "--epochs", "2", "--batch-size", "8"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert said.keys() == {"task", "files", "findings", "lengths", "estimate", "exit_code"}
+    assert said.keys() == {"task", "origins", "max_length", "files", "findings", "lengths", "estimate", "exit_code"}
     assert said["files"].keys() == {"train", "validation", "test"}
     assert said["files"]["test"]["path"] == str(inputs / "test.csv")
     assert (said["files"]["test"]["read"], said["files"]["test"]["kept"]) == (31, 31)
@@ -454,7 +478,7 @@ def test_the_json_has_everything(small: list[str], inputs: Path, capsys: pytest.
     assert len(said["lengths"]["edges"]) == len(said["lengths"]["counts"]) + 1
     assert said["estimate"]["steps"] == 2 * 8
     for found in said["findings"]:
-        assert found.keys() == {"severity", "check", "text", "advice", "rows"}
+        assert found.keys() == {"severity", "check", "text", "advice", "rows", "role"}
 
 
 def test_the_function_returns_what_the_command_prints(
@@ -488,6 +512,20 @@ def test_what_it_found_is_kept_where_finetune_goes_on(
     assert json.loads(kept.read_text()) == said
 
 
+def test_what_was_mended_since_is_not_in_the_report(finetune: Finetune, inputs: Path, tmp_path: Path) -> None:
+    test, train = tmp_path / "test.csv", rows(61, seed=0)
+    write_csv(test, [*rows(31, seed=2), *train[:5]])
+    asked = {"model": str(inputs / "model"), "train": inputs / "train.csv", "max_length": 16}
+    found = bertwright.doctor(**asked, test=test, output_dir=tmp_path / "out", device="cpu", quiet=True)
+    (shared,) = [finding for finding in found.findings if finding.check == "shared-texts"]
+    assert (shared.severity, shared.role) == ("error", "test")
+    write_csv(test, rows(31, seed=2))
+    finetune(validation=None, test=test)
+    run = tmp_path / "out" / "run"
+    assert shared.text in (run / "doctor.json").read_text()
+    assert "have a text that train has" not in (run / "report.html").read_text()
+
+
 def test_the_same_file_twice_is_an_error(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     same = str(inputs / "train.csv")
     words = ["doctor", "--model", str(inputs / "model"), "--train", same, "--test", same, "--max-length", "16"]
@@ -506,6 +544,12 @@ def test_what_cannot_be_read_is_one_line(inputs: Path, tmp_path: Path, capsys: p
     assert f"{bad}:4: " in err
     assert main([*words, "--skip-bad-rows"]) == 0
     assert "bad.csv: 1 of 13 rows cannot be used" in capsys.readouterr().out
+
+
+def test_nothing_is_split_off_where_nothing_is_trained(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--model", str(inputs / "model"), "--train", str(inputs / "train.csv"), "--max-length", "16"]
+    assert main(["doctor", *words]) == 0
+    assert "split off" not in capsys.readouterr().err
 
 
 def test_too_few_rows_for_a_validation_set_are_said_as_by_finetune(
@@ -569,7 +613,7 @@ def test_what_finetune_found_is_kept_and_said_once(
     err = capsys.readouterr().err
     assert [entry["severity"] for entry in found] == ["error", "warning", "note", "note"]
     assert [entry["text"] in err for entry in found] == [True, True, False, False], "notes are for the file alone"
-    assert all(entry.keys() == {"severity", "check", "text", "advice", "rows"} for entry in found)
+    assert all(entry.keys() == {"severity", "check", "text", "advice", "rows", "role"} for entry in found)
     (run / "finished.json").unlink()
     finetune(**given)
     assert said() == []

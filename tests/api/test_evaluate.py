@@ -104,12 +104,12 @@ def test_two_labels_have_a_positive_one(
     assert (other.metrics == measured.metrics) == (positive == "animal")
 
 
-def test_a_long_file_is_measured_window_by_window(
+def test_a_long_file_is_measured_chunk_by_chunk(
     tuned: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     test = write_csv(tmp_path / "test.csv", rows(70, seed=4))
     whole = bertwright.evaluate(model=str(tuned.folder), test=test, **EXACT)
-    monkeypatch.setattr("bertwright.evaluation.inference.windows.__defaults__", (9,))
+    monkeypatch.setattr("bertwright.evaluation.inference.chunks.__defaults__", (9,))
     parts = bertwright.evaluate(model=str(tuned.folder), test=test, output_dir=tmp_path / "out", **EXACT)
     for name in ("per_class", "confusion_matrix"):
         assert parts.details[name] == whole.details[name]
@@ -138,12 +138,30 @@ def test_bad_rows_and_cut_texts_are_told(tuned: Trained, tmp_path: Path, capsys:
     assert [line["line"] for line in json_lines(quarantine)] == [3]
 
 
+def test_without_a_folder_bad_rows_go_to_a_file_with_the_name_of_the_input(
+    tuned: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bad_rows.jsonl").write_text("of another run\n")
+    Path("test.csv").write_text("text,label\na cat,animal\n,plant\n")
+    bertwright.evaluate(model=str(tuned.folder), test="test.csv", skip_bad_rows=True, **EXACT)
+    assert "2 rows read = 1 kept + 1 skipped (in test.csv.bad_rows.jsonl)\n" in capsys.readouterr().err
+    Path("test.csv").write_text("text,label\na cat,animal\n")
+    bertwright.evaluate(model=str(tuned.folder), test="test.csv", skip_bad_rows=True, **EXACT)
+    assert not Path("test.csv.bad_rows.jsonl").exists()
+    assert Path("bad_rows.jsonl").read_text() == "of another run\n"
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
         (
             {"test": "unseen.csv"},
             r"unseen.csv:3: labels that the model does not have: 'house' \(rows: 1\); it has",
+        ),
+        (
+            {"label_columns": ("animal", "plant")},
+            "^label_columns is for multilabel, and the task is classification$",
         ),
         ({"test": "none.csv"}, r"none.csv: no such file; check the path$"),
         (
@@ -174,6 +192,40 @@ def test_the_files_of_a_training_are_not_overwritten(tuned: Trained, inputs: Pat
     assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [
+        ("config.json", "a model"),
+        ("run/log.jsonl", "the files of a training"),
+        ("settings.yaml", "a settings.yaml that evaluate did not write"),
+        ("data.json", "a data.json that evaluate did not write"),
+    ],
+)
+def test_figures_go_into_no_folder_of_others(
+    name: str, held: str, tuned: Trained, inputs: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "out" / name
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    with pytest.raises(UsageError) as caught:
+        bertwright.evaluate(model=str(tuned.folder), test=inputs / "test.csv", output_dir=tmp_path / "out", **EXACT)
+    assert str(caught.value) == f"--output-dir {tmp_path / 'out'} holds {held}: choose another folder"
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [own]
+    assert own.read_text() == "mine"
+
+
+def test_figures_replace_those_of_an_earlier_evaluation_alone(tuned: Trained, inputs: Path, tmp_path: Path) -> None:
+    given = {"model": str(tuned.folder), "output_dir": tmp_path / "figures", "bootstrap_draws": 0, **EXACT}
+    for name in ("dev.csv", "test.csv"):
+        bertwright.evaluate(test=inputs / name, **given)
+        page = (tmp_path / "figures" / "report.html").read_text()
+        assert [other in page for other in ("dev.csv", "test.csv")] == [name == "dev.csv", name == "test.csv"]
+    settings = tmp_path / "figures" / "settings.yaml"
+    settings.write_text(settings.read_text() + "train: train.csv\n")
+    with pytest.raises(UsageError, match=r"figures holds a settings.yaml that evaluate did not write: choose another "):
+        bertwright.evaluate(test=inputs / "test.csv", **given)
+
+
 def test_a_model_that_was_not_fine_tuned_is_refused(inputs: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     bare.mkdir()
@@ -182,7 +234,7 @@ def test_a_model_that_was_not_fine_tuned_is_refused(inputs: Path, tmp_path: Path
     config = json.loads((bare / "config.json").read_text())
     del config["id2label"], config["label2id"]
     (bare / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelFolderError, match=r"bare has no label names in config.json: it is not a fine-tuned class"):
+    with pytest.raises(ModelFolderError, match=r"^config.json has no label names, and classification needs them: "):
         bertwright.load(bare)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from small import VOCABULARY, Finetune, json_lines, log_of, rows, write_csv
+from small import VOCABULARY, WORDS, Finetune, json_lines, log_of, rows, write_csv
 
 import bertwright
 from bertwright.api import evaluate
@@ -335,6 +335,8 @@ def test_other_labels_get_a_new_classifier_in_one_calm_line(
     )
     assert [line for line in capsys.readouterr().err.splitlines() if "newly" in line] == [why]
     assert labels_of(again.folder) == kinds
+    assert json.loads((again.folder / "run" / "metrics.json").read_text())["began"] == why
+    assert f"When training began: `{why}`." in (again.folder / "README.md").read_text()
     old, new = weights(tuned.folder), weights(again.folder)
     torch.testing.assert_close(new["bert.pooler.dense.weight"], old["bert.pooler.dense.weight"], atol=1e-6, rtol=0)
     assert new["classifier.weight"].shape == (len(kinds), 24)
@@ -351,6 +353,16 @@ def test_labels_that_are_nearly_numbers_are_names(finetune: Finetune, tmp_path: 
     made = [row | {"label": ("--1", "-")[place % 2]} for place, row in enumerate(rows(30))]
     tuned = finetune(train=write_csv(tmp_path / "dashes.csv", made), validation=None, max_steps=1)
     assert labels_of(tuned.folder) == ("-", "--1")
+
+
+def test_a_row_for_each_label_is_enough_beside_a_validation_file(finetune: Finetune, tmp_path: Path) -> None:
+    words = [word for kind in ("animal", "plant") for word in WORDS[kind]]
+    made = [{"text": f"the {word}", "label": f"no {place:02}"} for place, word in enumerate(words)]
+    train = write_csv(tmp_path / "once.csv", made)
+    validation = write_csv(tmp_path / "again.csv", [row | {"text": f"a {row['text']}"} for row in made[:5]])
+    assert labels_of(finetune(train=train, validation=validation, max_steps=1).folder) == tuple(
+        row["label"] for row in made
+    )
 
 
 # ---- what it refuses, before any training
@@ -385,7 +397,11 @@ def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"train": "empty.csv"}, r"empty.csv: the file is empty"),
         ({"train": "header.csv"}, r"header.csv: there are no rows in it"),
         ({"train": "one.csv"}, r"one.csv: all 2 rows have the label 'animal': there is nothing to tell apart; is it"),
-        ({"train": "ids.csv"}, r"ids.csv: 9 rows have 9 different labels, among them '0': this looks like an id"),
+        (
+            {"train": "ids.csv"},
+            r"ids.csv: 9 rows have 9 different labels, among them '0': this looks like an id, a number or a text; is "
+            r"it the right --label-column\? If it is, give a file with the same labels with --validation",
+        ),
         ({"train": "blank.csv"}, r"1 of 31 rows cannot be used: \S+blank.csv:32: empty text in ' ,animal'; correct"),
         ({"train": "unlabelled.csv"}, r"unlabelled.csv:32: empty label in 'a cat,'; .*--skip-bad-rows"),
         ({"train": "ragged.csv"}, r"ragged.csv:32: 3 columns where 2 are expected"),
@@ -480,16 +496,22 @@ def test_cut_texts_are_counted_for_every_file(
     test = write_csv(tmp_path / "long.csv", [{"text": "the cat " * length, "label": "animal"} for length in (2, 9, 20)])
     finetune(test=test, max_length=10, max_steps=1)
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
-    more = "--max-length 13 would keep more of them, for more time and memory"
-    assert [re.sub(r"\d+ of", "N of", line) for line in warnings] == [
-        f"warning: train: N of 61 texts are longer than 10 tokens (the longest has 13) and lose their end; {more}",
-        f"warning: validation: N of 23 texts are longer than 10 tokens (the longest has 13) and lose their end; {more}",
-        "warning: test: N of 3 texts are longer than 10 tokens and lose their end",
+    marks = "99 of 100 have no more than 13, the longest 13"
+    more = f"{marks}; --max-length 13 would keep more of them, for more time and memory"
+    places = r" \([^)]*\.csv:\d+[^)]*\)"
+    assert all(re.search(places, line) for line in warnings[:2]), "where they are"
+    warnings = [re.sub(places, "", line) for line in warnings]
+    assert [re.sub(r"\d+ of (\d+ texts) \(.*?\)", r"N of \1", line) for line in warnings[:2]] == [
+        f"warning: train: N of 61 texts are longer than 10 tokens and lose their end; {more}",
+        f"warning: validation: N of 23 texts are longer than 10 tokens and lose their end; {more}",
     ]
-    assert warnings[2].startswith("warning: test: 2 of 3")
+    assert warnings[2:] == [
+        "warning: test: 2 of 3 texts are longer than 10 tokens and lose their end",
+    ]
     run = tmp_path / "out" / "run"
     found = [entry["text"] for entry in json.loads((run / "findings.json").read_text())["findings"]]
-    assert [text for text in found if "longer than" in text] == [line[9:].split(";")[0] for line in warnings[:2]]
+    texts = [line.removeprefix("warning: ").removesuffix(more[len(marks) :]) for line in warnings[:2]]
+    assert [text for text in found if "longer than" in text] == texts
     assert (run / "report.html").read_text().count("lose their end") == 2
     (run / "finished.json").unlink()
     finetune(test=test, max_length=10, max_steps=1)
@@ -508,7 +530,7 @@ def test_a_label_cannot_drive_the_terminal(
     finetune(train=write_csv(tmp_path / "escape.csv", made), validation=None, max_steps=1)
     said = capsys.readouterr().err
     assert "\x1b" not in said
-    assert "train: 26 texts (" in said
+    assert "train: 27 texts (" in said
     assert r"\x1b[2Jx" in said
 
 

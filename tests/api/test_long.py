@@ -93,7 +93,8 @@ def test_what_is_said_of_long_texts(
     assert "lose their end" not in warnings
     longest = max(len(line.split(",")[0].split()) for line in train.read_text().splitlines()) + 2
     assert ("longer than" in warnings) == cuts
-    assert (f"texts are longer than 12 tokens (the longest has {longest}) and lose their middle" in warnings) == cuts
+    assert ("are longer than 12 tokens and lose their middle; 99 of 100" in warnings) == cuts
+    assert (f", the longest {longest}" in warnings) == cuts
     said = "longer ones lose their middle" if cuts else "longer ones go through overlapping windows"
     assert said in (tmp_path / "out" / "README.md").read_text()
     findings = doctor(**given, test=train).findings
@@ -115,6 +116,11 @@ def test_window_on_texts_that_fit_is_head(inputs: Path, tmp_path: Path):
     assert weights[0] == weights[1]
     metrics = [(tmp_path / long / "run" / "metrics.json").read_text() for long in ("head", "window")]
     assert metrics[0] == metrics[1]
+    (tmp_path / "pairs.csv").write_text("sentence1,sentence2\nthe cat,a dog\n")
+    with pytest.raises(UsageError, match=r"pairs\.csv: long = window is for single texts, and these are pairs: head"):
+        bertwright.predict(
+            model=str(tmp_path / "window"), input=str(tmp_path / "pairs.csv"), output=str(tmp_path / "answers.jsonl")
+        )
 
 
 def test_windows_are_for_texts(inputs: Path, tmp_path: Path):

@@ -48,11 +48,12 @@ def test_each_text_has_its_line_in_order_and_as_in_memory(tuned: Trained, tmp_pa
     cut = [place for place, line in enumerate(lines) if line["truncated"]]
     assert cut == [3, 7], "a typed [SEP] is three tokens of plain text"
     for line in lines:
-        assert list(line) == ["text", "label", "score", "scores", "truncated"]
+        assert list(line) == ["line", "text", "label", "score", "scores", "truncated"]
         assert sum(line["scores"].values()) == pytest.approx(1)
         assert line["score"] == line["scores"][line["label"]] == max(line["scores"].values())
     predictor = bertwright.load(tuned.folder, precision="fp32", device="cpu")
-    assert [prediction.to_dict() for prediction in predictor.predict(ODD)] == lines
+    inside = [prediction.to_dict() for prediction in predictor.predict(ODD)]
+    assert [{"line": number, **answer} for number, answer in enumerate(inside, 1)] == lines
 
 
 def test_special_tokens_that_somebody_typed_are_plain_text(tuned: Trained) -> None:
@@ -81,7 +82,7 @@ def test_how_many_are_computed_at_a_time_changes_nothing(
     source = tmp_path / "texts.txt"
     source.write_text("\n".join(row["text"] for row in rows(60, seed=9)) + "\n")
     expected = predicted(tuned, source, tmp_path)
-    monkeypatch.setattr("bertwright.evaluation.inference.windows.__defaults__", (7,))
+    monkeypatch.setattr("bertwright.evaluation.inference.chunks.__defaults__", (7,))
     found = predicted(tuned, source, tmp_path, batch_tokens=batch_tokens)
     assert [line["text"] for line in found] == [line["text"] for line in expected]
     for one, other in zip(found, expected, strict=True):
@@ -121,7 +122,8 @@ def test_standard_input_of_json_lines(
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
     bertwright.predict(model=str(tuned.folder), input="-", **EXACT)
     out, err = capsys.readouterr()
-    assert [json.loads(line)["text"] for line in out.splitlines()] == ["the cat\nand dog", "猫"]
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [(answer["line"], answer["text"]) for answer in answers] == [(1, "the cat\nand dog"), (2, "猫")]
     assert "猫" in out
     assert err == ""
 
@@ -174,7 +176,7 @@ def test_bad_rows_are_skipped_counted_and_kept(
     source = tmp_path / "texts.jsonl"
     source.write_text('{"text": "the cat"}\n{"txt": "the dog"}\n{"text": "oak"}\n')
     lines = predicted(tuned, source, tmp_path, skip_bad_rows=True)
-    assert [line["text"] for line in lines] == ["the cat", "oak"]
+    assert [(line["line"], line["text"]) for line in lines] == [(1, "the cat"), (3, "oak")]
     quarantine = tmp_path / "predictions.bad_rows.jsonl"
     expected = f"warning: {source}: 3 rows read = 2 kept + 1 skipped (in {quarantine})\n"
     assert capsys.readouterr().err == expected
@@ -195,6 +197,7 @@ def test_cut_texts_are_told(tuned: Trained, tmp_path: Path, capsys: pytest.Captu
     [
         ({}, b"", r"texts.txt: there are no rows in it$"),
         ({}, b"caf\xe9\n", r"texts.txt:1: not UTF-8 but likely cp1252"),
+        ({"label_columns": ("a",)}, b"a\n", "^label_columns is for multilabel, and the task is classification$"),
         ({"input": "none.txt"}, b"a\n", r"none.txt: no such file; check the path$"),
         ({"output": "no/such/place.jsonl"}, b"a\n", r"^cannot write \S+place.jsonl: No such file or directory"),
         ({"output": "texts.txt"}, b"a\n", r"^--output \S+texts.txt is the file of --input: choose another name$"),

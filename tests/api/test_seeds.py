@@ -123,9 +123,12 @@ def test_warnings_are_given_once_and_the_table_at_the_end(
     assert err.count("warning: train: ") == 1
     assert tuned.seeds is not None
     best = tuned.seeds.best.number
-    table = "".join(f"{line}\n" for line in tuned.seeds.table(starred=best))
+    main = ("accuracy", "f1_macro", "f1_weighted", "matthews_correlation", "loss")
+    table = "".join(f"{line}\n" for line in tuned.seeds.table(starred=best, names=main))
     last = f"model of seed {best} (validation accuracy {tuned.metrics['validation']['accuracy']:.4f}) written to "
-    assert err.endswith(f"{table}{last}{tuned.folder}\n")
+    assert len(tuned.seeds.table()) > len(tuned.seeds.table(names=main)) == 1 + len(main)
+    assert err.endswith(f"{table}{last}{tuned.folder}, all figures to {tuned.folder / 'run' / 'report.html'}\n")
+    assert "model of step" not in err, "that of each seed is no result"
 
 
 def test_a_finished_one_is_neither_repeated_nor_changed(
@@ -133,8 +136,79 @@ def test_a_finished_one_is_neither_repeated_nor_changed(
 ) -> None:
     assert bertwright.finetune(**given, output_dir=several.folder) == several
     assert "is finished already: nothing to do" in capsys.readouterr().err
-    with pytest.raises(UsageError, match="holds a run with other settings: seeds was 3, now 4;"):
-        bertwright.finetune(**given | {"seeds": 4}, output_dir=several.folder)
+    with pytest.raises(UsageError, match=re.escape("other settings: seeds was 3, now 2 (it can only grow); go on")):
+        bertwright.finetune(**given | {"seeds": 2}, output_dir=several.folder)
+
+
+def published(folder: Path) -> dict[str, object]:
+    """What a finished run of several seeds says and holds."""
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.name != "lock")
+    measured = json.loads((folder / "run" / "metrics.json").read_text())
+    return {"names": names, "metrics": measured, "weights": weights(folder), "card": (folder / "README.md").read_text()}
+
+
+@pytest.mark.parametrize("before", [1, 2])
+def test_more_seeds_than_before_are_added_to_a_finished_run(
+    before: int, several: Trained, given: dict[str, object], tmp_path: Path
+) -> None:
+    """Of the former ones only figures are left, and the best model; killed while it grows, that stays."""
+    given = {**given, "output_dir": tmp_path / "out"}
+    former = weights(bertwright.finetune(**given | {"seeds": before}).folder)
+    steps = []
+
+    def step_done(_: Silent, done: Step) -> None:
+        steps.append(done.step)
+        if len(steps) == 3:
+            signal.raise_signal(signal.SIGTERM)
+
+    with patch.object(Silent, "step", step_done):
+        assert bertwright.finetune(**given).stopped_by == "SIGTERM"
+        assert weights(tmp_path / "out") == former
+        assert bertwright.load(tmp_path / "out").predict(["the cat"])
+        with pytest.raises(UsageError, match=re.escape(f"seeds was 3, now {before} (it can only grow)")):
+            bertwright.finetune(**given | {"seeds": before})
+        with (
+            patch("bertwright.api.repeating.certify", side_effect=KeyboardInterrupt),
+            pytest.raises(KeyboardInterrupt),
+        ):
+            bertwright.finetune(**given)
+        assert not (tmp_path / "out" / "run" / "finished.json").exists(), "its figures may be of another model by now"
+        grown = bertwright.finetune(**given)
+    assert steps == [1, 2, 3, 4, 5, 6] * (3 - before), "nothing was trained twice"
+    assert grown.seeds == several.seeds
+    assert published(grown.folder) == published(several.folder)
+    assert bertwright.finetune(**given) == grown
+
+
+def test_killed_before_it_notes_that_more_is_asked_it_is_what_it_was(
+    several: Trained, given: dict[str, object], tmp_path: Path
+) -> None:
+    """The former command and the one that asks for more both go on from there."""
+    folder = Path(shutil.copytree(several.folder, tmp_path / "out"))
+    with patch("bertwright.api.run_folder.write_file", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        bertwright.finetune(**given | {"seeds": 4}, output_dir=folder)
+    assert not (folder / "run" / "finished.json").exists()
+    with patch.object(Silent, "step", side_effect=AssertionError("a finished run was repeated")):
+        bertwright.finetune(**given, output_dir=folder)
+    assert published(folder) == published(several.folder)
+
+
+def test_a_run_does_not_grow_without_its_model(several: Trained, given: dict[str, object], tmp_path: Path) -> None:
+    """Its weights are nowhere else, and may be the best."""
+    folder = Path(shutil.copytree(several.folder, tmp_path / "out"))
+    (folder / "model.safetensors").write_bytes(b"another")
+    text = r"model.safetensors is not the file that the run wrote, and its weights are nowhere else: choose another --"
+    with pytest.raises(UsageError, match=text):
+        bertwright.finetune(**given | {"seeds": 4}, output_dir=folder)
+    assert (folder / "run" / "finished.json").exists()
+
+
+def test_a_single_run_grows_once_it_is_finished(given: dict[str, object], tmp_path: Path) -> None:
+    given = {**given, "output_dir": tmp_path / "out"}
+    with patch.object(Silent, "step", lambda *_: signal.raise_signal(signal.SIGTERM)):
+        assert bertwright.finetune(**given | {"seeds": 1}).stopped_by == "SIGTERM"
+    with pytest.raises(UsageError, match="seeds was 1, now 3; go on with the old ones"):
+        bertwright.finetune(**given)
 
 
 def test_stopped_in_the_second_run_it_goes_on_there(several: Trained, given: dict[str, object], tmp_path: Path) -> None:

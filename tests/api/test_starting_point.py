@@ -10,9 +10,10 @@ from torch import Tensor, nn
 import tiny
 from bertwright.api.starting_point import Made, StartingPoint
 from bertwright.model.encoder import Bert, initialise
-from bertwright.model.folder import write_model_folder
+from bertwright.model.folder import ModelFolder, write_model_folder
 from bertwright.model.heads import Headed, PreTraining, SequenceClassifier, TokenClassifier
 from bertwright.tasks.classification import Classification
+from bertwright.tasks.kinds import task_of
 from bertwright.text.wordpiece import WordPiece
 
 DRAWN = "pooler drawn anew: its bias is 0 in the folder, which shows that it was never trained"
@@ -128,3 +129,11 @@ def test_random_weights_begin_as_in_the_original(tmp_path: Path):
 def test_a_size_preset_is_said_to_have_no_weights():
     found = StartingPoint(CONFIG, TOKENIZER, None).headed(Classification(NEW), dropout=None, seed=0)
     assert found.notice == "newly initialised: all weights, as --model is a size preset"
+
+
+def test_pretraining_leaves_nothing_of_the_task_that_its_model_was_made_for(tmp_path: Path):
+    tagger = replace(CONFIG, labels=("O", "B-X"), problem_type=None, task={"name": "tagging"})
+    write_model_folder(tmp_path, drawn(TokenClassifier(tagger)), tagger, TOKENIZER)
+    model, config, _ = StartingPoint.find(str(tmp_path), None).pretrainer(pairs=False, dropout=None, seed=0)
+    write_model_folder(tmp_path, model, config, TOKENIZER)
+    assert task_of(ModelFolder.open(tmp_path).config) is None

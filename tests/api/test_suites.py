@@ -2,15 +2,18 @@
 
 import gzip
 import json
+import shutil
 import signal
 from pathlib import Path
 from unittest.mock import patch
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from small import QUICK, rows, write_bert
 
 import bertwright
-from bertwright.api.suites import _folders
+from bertwright.api.suites import _folders, _settings
 from bertwright.errors import HubError, UsageError
 from bertwright.evaluation.suite_table import TaskScore, average, suite_table
 from bertwright.settings import ClueSettings, GlueSettings, SquadSettings
@@ -81,7 +84,7 @@ def test_every_task_that_is_there_is_run(result: bertwright.api.suites.SuiteResu
 
 def test_the_table_is_the_one_that_papers_print(result: bertwright.api.suites.SuiteResult):
     heads, _, figures, row = (result.folder / "results.md").read_text().splitlines()
-    assert heads == "| GLUE | CoLA | RTE | average |"
+    assert heads == "| GLUE | CoLA | RTE | average of 2 of 9 tasks |"
     assert figures == "|  | matthews_correlation | accuracy |  |"
     accuracy = result.scores["rte"].values("accuracy")
     assert f"{sum(accuracy) / 2:.1f} ± {abs(accuracy[0] - accuracy[1]) / 2**0.5:.1f} |" in row
@@ -94,6 +97,35 @@ def test_what_is_done_is_not_done_again(result: bertwright.api.suites.SuiteResul
     again = bertwright.glue(model=str(bert), data=str(data), output_dir=result.folder, seeds=2, quiet=True, **FEW)
     assert (again.scores, again.average) == (result.scores, result.average)
     assert models == {path: path.stat().st_mtime_ns for path in result.folder.glob("*/model.safetensors")}
+
+
+def test_a_task_by_itself_is_one_of_those_that_the_folder_has(
+    result: bertwright.api.suites.SuiteResult, data: Path, bert: Path, capsys: pytest.CaptureFixture[str]
+):
+    files = [result.folder / name for name in ("results.json", "results.md")]
+    whole = [path.read_text() for path in files]
+    same = {"model": str(bert), "data": str(data), "output_dir": result.folder, "seeds": 2, "quiet": True, **FEW}
+    again = bertwright.glue(**same, tasks=["rte"])
+    assert (again.scores, again.average) == (result.scores, result.average)
+    assert [path.read_text() for path in files] == whole
+    assert json.loads(whole[0])["missing"] == ["mnli", "qqp", "qnli", "sst2", "stsb", "mrpc", "wnli"]
+    assert capsys.readouterr().out == whole[1]
+
+
+def test_a_table_is_of_one_model(
+    result: bertwright.api.suites.SuiteResult,
+    data: Path,
+    bert: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    folder = Path(shutil.copytree(result.folder, tmp_path / "out"))
+    other = Path(shutil.copytree(bert, tmp_path / "other"))
+    found = bertwright.glue(
+        model=str(other), data=str(data), output_dir=folder, tasks=["rte"], seeds=1, overwrite=True, **FEW
+    )
+    assert list(found.scores) == ["rte"]
+    assert f"CoLA: {folder / 'cola'} is of {bert}: not in the table\n" in capsys.readouterr().err
 
 
 def test_other_settings_start_anew_only_when_told_to(data: Path, bert: Path, tmp_path: Path):
@@ -213,7 +245,8 @@ def test_several_figures_of_a_task_count_as_one():
         "squad1": TaskScore("SQuAD 1.1", {"exact_match": [40.0], "f1": [50.0]}, percent=True),
     }
     assert average(scores) == pytest.approx((75 + 45) / 2)
-    row = suite_table("X", "a|b", scores).splitlines()[-1]
+    head, *_, row = suite_table("X", "a|b", scores, of=2).splitlines()
+    assert head.endswith("| average |")
     assert row == r"| a\|b | 85.0 ± 7.1 / 65.0 ± 7.1 | 40.0 / 50.0 | 60.0 |"
 
 
@@ -225,6 +258,25 @@ def test_the_hubs_copies_say_minus_one_where_a_label_is_secret(tmp_path: Path):
     names, form = files_of(GLUE, "cola", tmp_path)
     assert names == ["train-00000-of-00001.jsonl", None, "validation-00000-of-00001.jsonl"]
     assert form == {"text_column": "sentence", "label_column": "label"}
+
+
+def test_the_hubs_names_of_labels_say_which_is_positive(tmp_path: Path):
+    names = {"names": ["not_equivalent", "equivalent"], "_type": "ClassLabel"}
+    for role, label in {"train": 1, "validation": 0, "test": -1}.items():
+        path = tmp_path / "mrpc" / f"{role}-00000-of-00001.parquet"
+        path.parent.mkdir(exist_ok=True)
+        table = pyarrow.table({"sentence1": ["a"], "sentence2": ["b"], "label": [label]})
+        noted = {"huggingface": json.dumps({"info": {"features": {"label": names}}})}
+        pyarrow.parquet.write_table(table.replace_schema_metadata(noted), path)
+    found = find_files(tmp_path / "mrpc", GLUE.tasks["mrpc"])
+    assert (found.positive, found.validation) == ("equivalent", None)
+    assert found.test.name == "validation-00000-of-00001.parquet"
+    given = GlueSettings.create({"model": "m", "output_dir": "o"})
+    assert _settings(GLUE, GLUE.tasks["mrpc"], found, given, tmp_path).positive_label == "equivalent"
+    for role in ("train", "dev"):
+        head = ("Quality", "#1 String", "#2 String")
+        write(tmp_path / "tsv" / f"{role}.tsv", [head, ("1", "a", "b"), ("0", "c", "d")])
+    assert find_files(tmp_path / "tsv", GLUE.tasks["mrpc"]).positive is None
 
 
 def test_both_squads_may_lie_in_one_folder(tmp_path: Path):

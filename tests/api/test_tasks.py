@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from small import QUICK, WORDS, json_lines, rows
+from small import QUICK, WORDS, json_lines, log_of, rows
 
 import bertwright
 from bertwright.api import evaluate, predict
@@ -137,7 +137,7 @@ def test_predict_answers_every_row(task: str, made: Callable[[str], tuple[Path, 
     for answer, line in zip(answers, known, strict=True):
         assert {name: line[name] for name in answer} == answer
     (answer,) = bertwright.load(folder).predict(*KINDS[task][2])
-    assert json.loads(json.dumps(answer.to_dict())).keys() == answers[0].keys()
+    assert {"line", *answer.to_dict()} == answers[0].keys()
 
 
 @pytest.mark.parametrize("task", KINDS)
@@ -150,8 +150,8 @@ def test_standard_input_is_answered_like_a_file(
     asked = test.read_bytes() if test.suffix == ".jsonl" else "\n".join(row["text"] for row in known).encode()
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(asked)))
     predict(model=str(folder), input="-", output=str(tmp_path / "answers.jsonl"), quiet=True)
-    for answer, line in zip(json_lines(tmp_path / "answers.jsonl"), known, strict=True):
-        assert {name: line[name] for name in answer} == answer
+    for number, (answer, line) in enumerate(zip(json_lines(tmp_path / "answers.jsonl"), known, strict=True), 1):
+        assert {**{name: line[name] for name in answer}, "line": number} == answer
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"nothing": 1}\n')))
     with pytest.raises(BertwrightError, match=r"^standard input: .*'nothing'"):
         predict(model=str(folder), input="-", output=str(tmp_path / "none.jsonl"), quiet=True)
@@ -211,6 +211,36 @@ def test_questions_that_nobody_has_answered_are_answered_in_that_form_too(
     assert json.loads((tmp_path / "answers.json").read_text()) == official
 
 
+def test_questions_that_lose_their_end_are_said_to_by_the_limit_that_cuts_them(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Whatever is said of them is of questions alone, in training, evaluation and prediction."""
+    train, test = qa(tmp_path, 0), qa(tmp_path, 1)
+    for path, many in ((train, 9), (test, 2)):
+        made = json_lines(path)
+        longer = [row | {"question": "the old dog and the cat"} for row in made[:many]]
+        path.write_text("".join(json.dumps(row) + "\n" for row in longer + made[many:]))
+    out = tmp_path / "out"
+    given = {**QUICK, "max_steps": 1, "quiet": True, "max_question_length": 4}
+    bertwright.finetune(model=str(inputs / "model"), train=train, validation=train, test=test, output_dir=out, **given)
+    bertwright.evaluate(model=str(out), test=test, quiet=True)
+    predict(model=str(out), input=str(test), output=str(tmp_path / "answers.jsonl"), quiet=True)
+    told = [line for line in capsys.readouterr().err.splitlines() if "longer than" in line]
+    cut, lost = "9 of 40 questions (22.5%)", "are longer than 4 tokens and lose their end"
+    lines = ", ".join(f"{train}:{place + 1} '{place}'" for place in range(5))
+    marks = f"99 of 100 have no more than 6, the longest 6 ({lines})"
+    advice = "--max-question-length 6 would keep more of them, for more time and memory"
+    assert told == [
+        f"warning: train: {cut} {lost}; {marks}; {advice}",
+        f"warning: validation: {cut} {lost}; {marks}; {advice}",
+        f"warning: test: 2 of 40 questions {lost}",
+        f"warning: {test}: 2 of 40 questions {lost}",
+        f"warning: {test}: 2 of 40 questions {lost}",
+    ]
+    assert "In 2 of 40 rows something was longer than the model reads" in (out / "run" / "report.html").read_text()
+    assert BertConfig.from_file(out / "config.json").task["max_question_length"] == 4
+
+
 def test_a_metric_of_another_task_is_refused(inputs: Path, tmp_path: Path):
     with pytest.raises(
         bertwright.UsageError, match=r"^best_metric = 'accuracy': for regression it can be pearson, spearman"
@@ -238,6 +268,24 @@ def test_thresholds_can_be_left_alone(inputs: Path, tmp_path: Path):
     assert weights[0] == weights[1]
 
 
+@pytest.mark.parametrize("task", ["multilabel", "qa"])
+def test_the_model_is_chosen_by_the_figures_that_are_published(task: str, inputs: Path, tmp_path: Path):
+    """What is tuned on the validation set is tuned at each evaluation."""
+    write, *_ = KINDS[task]
+    files = {"train": write(tmp_path, 0), "validation": write(tmp_path, 1), "eval_steps": 2, **QUICK}
+    logged = {}
+    for tune in (True, False):
+        made = bertwright.finetune(
+            model=str(inputs / "model"), output_dir=tmp_path / str(tune), tune_thresholds=tune, **files
+        )
+        logged[tune] = {line["step"]: line[made.metric] for line in log_of(made.folder) if "split" in line}
+        found = evaluate(model=str(made.folder), test=files["validation"], quiet=True).metrics[made.metric]
+        assert found == made.metrics["validation"][made.metric] == logged[tune][made.best_step]
+        assert found == max(logged[tune].values())
+    assert all(logged[True][step] >= plain for step, plain in logged[False].items())
+    assert logged[True] != logged[False]
+
+
 def _numbers(value: Any) -> Any:
     """All numbers in JSON values, in their order."""
     if isinstance(value, dict):
@@ -257,7 +305,7 @@ def test_equal_texts_stay_on_one_side_of_a_split(tmp_path: Path, capsys: pytest.
     sets = TrainingSets.read(settings, tmp_path)
     texts = [{" ".join(row.text.lower().split()) for row in rows} for rows in (sets.train, sets.validation)]
     assert not texts[0] & texts[1]
-    assert len(sets.validation) == 16, "two texts of each label, four times each"
+    assert len(sets.validation) == 20, "five of fifty texts, four times each"
     assert "have a text that train has" not in capsys.readouterr().err
 
 

@@ -3,10 +3,11 @@
 import json
 import re
 import shlex
+import signal
 import sqlite3
 import sys
 import xml.etree.ElementTree as ET
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -22,6 +23,8 @@ from bertwright.cli import main
 from bertwright.errors import TrainingError, UsageError
 from bertwright.settings import FinetuneSettings, TuneSettings
 from bertwright.settings.search_space import Space, read_space
+from bertwright.training.loop import Step
+from bertwright.training.progress import Silent
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")  # the checks take longer than the many trainings
 
@@ -153,8 +156,53 @@ def test_the_report_tells_of_the_search(searched: Trained, study: Given) -> None
 def test_a_finished_one_is_not_repeated(searched: Trained, given: Given, capsys: pytest.CaptureFixture[str]) -> None:
     assert bertwright.tune(**given) == searched
     assert "is finished already: nothing to do" in capsys.readouterr().err
-    with pytest.raises(UsageError, match="holds a run with other settings: trials was 7, now 9;"):
-        bertwright.tune(**given | {"trials": 9})
+    text = "holds a run with other settings: epochs was 3, now 4; trials was 7, now 5 (it can only grow); go on with"
+    with pytest.raises(UsageError, match=re.escape(text)):
+        bertwright.tune(**given | {"trials": 5, "epochs": 4})
+
+
+def outcome(folder: Path) -> Given:
+    """What a search has made, but for how long it took."""
+    study = json.loads((folder / "run" / "study.json").read_text())
+    for trial in study["trials"]:
+        del trial["seconds"]
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+    return {"study": study, "metrics": metrics, "weights": (folder / "model.safetensors").read_bytes()}
+
+
+def test_more_trials_than_before_are_added_to_a_finished_search(given: Given, tmp_path: Path) -> None:
+    """Stopped in the first of them, and in the training of settings that are better than the former best ones."""
+    changed = {"seeds": 2, "test": None, "epochs": 1, "trials": 3}
+    calm = bertwright.tune(**given | changed | {"output_dir": tmp_path / "calm"})
+    given = given | changed | {"output_dir": tmp_path / "out"}
+    bertwright.tune(**given | {"trials": 1, "seeds": 1})
+    steps = []
+
+    def step_done(_: Silent, done: Step) -> None:
+        steps.append(done.step)
+        if len(steps) in (2, 10):
+            signal.raise_signal(signal.SIGTERM)
+
+    with patch.object(Silent, "step", step_done):
+        assert bertwright.tune(**given).stopped_by == "SIGTERM"
+        assert bertwright.tune(**given).stopped_by == "SIGTERM"
+        grown = bertwright.tune(**given)
+        assert outcome(grown.folder) == outcome(calm.folder)
+        assert outcome(grown.folder)["study"]["best"] == 2
+        former = [*range(1, 7), 1, 2, 3, *(1, 2, 3) * 2]  # two trials, and the new best with two seeds
+        again = bertwright.tune(**given | {"trials": 4})
+    assert steps == [*former, *range(1, 7)], "no better one, so that its model is the former one"
+    assert outcome(again.folder) | {"study": None} == outcome(grown.folder) | {"study": None}
+    assert len(outcome(again.folder)["study"]["trials"]) == 4
+    assert "--trials 4" in re.sub(r"<[^>]+>", "", (again.folder / "run" / "report.html").read_text())
+    assert bertwright.tune(**given | {"trials": 4}) == again
+
+
+def test_time_that_was_over_is_given_anew(given: Given, tmp_path: Path) -> None:
+    given = given | {"output_dir": tmp_path / "out", "seeds": 1, "test": None, "epochs": 1, "trials": 2}
+    for hours, trials in ((1e-9, 1), (None, 2)):
+        bertwright.tune(**given | {"max_hours": hours})
+        assert len(outcome(given["output_dir"])["study"]["trials"]) == trials
 
 
 def test_trials_that_fail_do_not_end_the_search(
@@ -182,6 +230,10 @@ def test_trials_that_fail_do_not_end_the_search(
         ("complete", None),
     ]
     said = capsys.readouterr().err
+    assert said.count(f"{given['train']}: 48 rows\n") == 2, "once for the search, once for the model"
+    assert len(re.findall(r"^trial 0 ", said, re.MULTILINE)) == 2, "its settings, its figure"
+    search = said[: said.index("best: trial ")].splitlines()
+    assert [line for line in search if re.match("training|step|model|validation:", line)] == []
     assert "trial 1 (2 of 4): failed: the loss of step 3 is nan\n" in said, "the number is that of its folder"
     assert (
         f"best: trial {study['best']}, loss {study['trials'][study['best']]['value']:.4f}: bertwright finetune " in said
@@ -262,14 +314,25 @@ def test_what_was_corrected_before_anything_was_done_begins_anew(given: Given, t
 
 def test_a_trial_that_kills_its_process_again_and_again_is_given_up(given: Given, tmp_path: Path) -> None:
     changed = {"output_dir": tmp_path / "out", "trials": 2, "seeds": 1, "test": None, "epochs": 1}
-    with patch.object(tuning, "train_once", side_effect=KeyboardInterrupt):  # as good as a kill: nothing is written
+    with patch.object(tuning, "train_once", side_effect=SystemExit):  # as good as a kill: nothing is written
         for _ in range(tuning.MOST_ATTEMPTS):
-            with pytest.raises(KeyboardInterrupt):
+            with pytest.raises(SystemExit):
                 bertwright.tune(**given | changed)
     found = bertwright.tune(**given | changed)
     first, second = json.loads((found.folder / "run" / "study.json").read_text())["trials"]
-    assert first["error"] == "the process died 5 times at the same place: too little memory?"
+    assert first["error"] == ("its process was killed 5 times before it got beyond step 0, for its memory or otherwise")
     assert second["state"] == "complete"
+
+
+def test_who_stops_a_trial_again_and_again_has_it_tried_still(given: Given, tmp_path: Path) -> None:
+    changed = {"output_dir": tmp_path / "out", "trials": 1, "seeds": 1, "test": None, "epochs": 1}
+    stopped = Trained(Path("nowhere"), {}, 0, stopped_by="SIGTERM", exit_code=143)
+    for end in [KeyboardInterrupt(), stopped] * tuning.MOST_ATTEMPTS:
+        with ends(end), suppress(KeyboardInterrupt):
+            bertwright.tune(**given | changed)
+    found = bertwright.tune(**given | changed)
+    (trial,) = json.loads((found.folder / "run" / "study.json").read_text())["trials"]
+    assert trial["state"] == "complete"
 
 
 def test_no_trial_begins_when_the_time_is_over(
@@ -297,6 +360,7 @@ def test_workers_agree_on_what_they_do_and_not_on_where(given: Given, tmp_path: 
         return tuning._identity(settings, drawn, {"train": {"path": path, "sha256": sha256}})
 
     assert identity(one) == identity(other, path="b")
+    assert identity(one) == identity(one.model_copy(update={"trials": 99, "seeds": 9})), "of these there may be more"
     assert identity(one) != identity(one.model_copy(update={"epochs": 4}))
     assert identity(one) != identity(one, sha256="2")
     assert identity(one) != identity(one, drawn={name: space[name] for name in ("epochs", "dropout")})

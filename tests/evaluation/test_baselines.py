@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.naive_bayes import MultinomialNB
 
-from bertwright.evaluation.baselines import SMOOTHING, commonest, naive_bayes
+from bertwright.evaluation.baselines import SMOOTHING, commonest_label, naive_bayes
 from bertwright.text.wordpiece import Encoded, WordPiece
 
 WORDS = ("red", "green", "blue", "apple", "pear", "sky", "grass")
@@ -53,4 +53,4 @@ def test_a_text_without_known_words_gets_the_commonest_label(tokenizer: WordPiec
 
 
 def test_the_commonest_label_needs_no_text() -> None:
-    assert commonest(np.array([2, 0, 2, 1]), 3).tolist() == [2, 2, 2]
+    assert commonest_label(np.array([2, 0, 2, 1]), 3).tolist() == [2, 2, 2]

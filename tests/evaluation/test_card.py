@@ -1,7 +1,9 @@
 """Cards claim no more than was measured, and Hugging Face's own library reads them."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -37,7 +39,13 @@ METRICS = {
 LABELS = ("a`b``c", "x |\n# y: [z", "---")
 
 
-def card_of(folder: Path, metrics: dict[str, Any], labels: tuple[str, ...] = LABELS, **settings: Any) -> str:
+def card_of(
+    folder: Path,
+    metrics: dict[str, Any],
+    labels: tuple[str, ...] = LABELS,
+    task: Mapping[str, Any] = MappingProxyType({}),
+    **settings: Any,
+) -> str:
     run = folder / "run"
     run.mkdir(parents=True, exist_ok=True)
     files = {"model": "google/bert-x", "train": 'a "b": [c].csv', "test": "- t: #1.csv", "output_dir": "out"}
@@ -45,7 +53,7 @@ def card_of(folder: Path, metrics: dict[str, Any], labels: tuple[str, ...] = LAB
     (run / "settings.yaml").write_text(given.to_yaml())
     (run / "metrics.json").write_text(json.dumps(metrics))
     config = BertConfig.preset("tiny", vocab_size=90)
-    return model_card(RunRecord.read(folder), BertConfig(**{**vars_of(config), "labels": labels}))
+    return model_card(RunRecord.read(folder), BertConfig(**{**vars_of(config), "labels": labels, "task": task}))
 
 
 def vars_of(config: BertConfig) -> dict[str, Any]:
@@ -91,6 +99,23 @@ def test_a_tagger_says_that_the_pipeline_answers_otherwise(task: str, tmp_path: 
     assert (remark in card.rpartition("```")[2]) == (task == "tagging")
 
 
+@pytest.mark.parametrize(
+    ("task", "remark"),
+    [
+        ({"temperature": 1.5}, "Scores are calibrated with a temperature. transformers knows none"),
+        ({"thresholds": [0.5, 0.5, 0.25]}, "Labels are given from thresholds on that were chosen on the validation"),
+        ({"thresholds": [0.5, 0.5, 0.5]}, None),
+        ({"long": {"way": "window", "stride": None, "pooling": "max"}}, "Of a longer text transformers reads"),
+        ({}, None),
+    ],
+)
+def test_what_transformers_would_answer_otherwise_is_said(
+    task: dict[str, Any], remark: str | None, tmp_path: Path
+) -> None:
+    end = card_of(tmp_path, METRICS, task=task).rpartition("```")[2]
+    assert end.strip() == "" if remark is None else remark in end
+
+
 def test_seeds_and_the_language_of_the_base_model(tmp_path: Path) -> None:
     base = tmp_path / "base"
     base.mkdir()
@@ -110,6 +135,15 @@ def test_of_very_many_labels_the_first_are_named(tmp_path: Path) -> None:
     card = card_of(tmp_path, METRICS, labels=tuple(f"l{n}" for n in range(500)))
     assert "tell apart 500 labels: `l0`, `l1`" in card
     assert "`l49`, and 450 more." in card
+
+
+def test_how_training_began_stands_in_card_and_report(tmp_path: Path) -> None:
+    began = "pooler drawn anew; not used: <b>`cls`</b>"
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "data.json").write_text('{"model": {"path": "bert", "sha256": "0"}}')
+    assert f"When training began: `` {began} ``." in card_of(tmp_path, METRICS | {"began": began})
+    assert "pooler drawn anew; not used: &lt;b&gt;`cls`&lt;/b&gt;" in report(RunRecord.read(tmp_path), Words("zh"))
+    assert "When training began" not in card_of(tmp_path, METRICS)
 
 
 def test_random_weights_and_the_positive_label_are_said(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from bertwright.evaluation.report.words import Words
 from bertwright.flags import parse
 from bertwright.settings import FinetuneSettings
 from bertwright.settings.command import chosen, flags
+from bertwright.tasks.suspicions import SENTENCES, Suspicion
 
 SOURCES = Path(__file__).resolve().parents[2] / "src" / "bertwright" / "evaluation" / "report"
 
@@ -64,7 +65,7 @@ def test_both_languages_say_the_same() -> None:
 
 def test_every_word_is_used_and_known() -> None:
     """Keys stand in the source as they are, or as f"kind_{...}"."""
-    strings, beginnings = set(), {"title_", "told_"}
+    strings, beginnings = set(), {"title_"}
     for path in SOURCES.glob("*.py"):
         if path.name in ("english.py", "chinese.py"):
             continue
@@ -192,29 +193,27 @@ def test_what_was_said_before_and_what_has_to_be_beaten(tmp_path: Path) -> None:
     assert "Who always says “label 0 " in said
 
 
-@pytest.mark.parametrize(
-    ("english", "chinese"),
-    [
-        ("CPU with 1 thread, fp32", "CPU（1 个线程），fp32"),
-        ("CPU with 8 threads, bf16", "CPU（8 个线程），bf16"),
-        ("the model gives all 60 texts the label 'a {x}': it tells nothing apart",
-         "模型给全部 60 条文本同一个标签 'a {x}'：什么也没有区分开"),
-    ],
-)  # fmt: skip
-def test_what_a_run_wrote_in_english_is_said_in_chinese(english: str, chinese: str, tmp_path: Path) -> None:
-    assert Words("zh").told(english) == chinese
-    assert Words("en").told(english) == english
-    page = shown(run_folder(tmp_path, of_classes(2) | {"suspicions": {"test": [english]}}), "zh")
-    said = " ".join(Read(page).parts)
-    assert chinese in said
-    assert english not in said
-    assert '<strong lang="en">' not in page
+def test_what_is_odd_about_the_answers_is_said_in_the_language_of_the_page(tmp_path: Path) -> None:
+    odd = Suspicion("one_label", {"count": 60, "label": "a {x}"}).to_dict()
+    folder = run_folder(tmp_path, of_classes(2) | {"suspicions": {"test": [odd]}})
+    english, chinese = (" ".join(Read(shown(folder, language)).parts) for language in ("en", "zh"))
+    assert odd["text"] == "the model gives all 60 texts the label 'a {x}': it tells nothing apart"
+    assert odd["text"] in english
+    assert "模型给全部 60 条文本同一个标签“a {x}”：什么也没有区分开" in chinese
+    assert odd["text"] not in chinese
 
 
-def test_what_is_said_in_english_is_marked_so_in_a_chinese_page(tmp_path: Path) -> None:
-    odd = {"suspicions": {"test": ["the model says one thing only"]}}
-    page = shown(run_folder(tmp_path, of_classes(2) | odd), "zh")
-    assert '<strong lang="en"><bdi>the model says one thing only</bdi></strong>' in page
+def test_every_oddity_has_its_words() -> None:
+    beginning = "odd_"
+    assert {key.removeprefix(beginning) for key in CHINESE if key.startswith(beginning)} == SENTENCES.keys()
+
+
+def test_the_device_is_named_in_the_language_of_the_page(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path, of_classes(2))
+    compute = {"device": "CPU", "threads": 8, "precision": "bf16"}
+    (folder / "run" / "environment.json").write_text(json.dumps(compute), encoding="utf-8")
+    said = " ".join(Read(shown(folder, "zh")).parts)
+    assert "设备 CPU 线程数 8 精度 bf16" in said
 
 
 def test_a_run_without_a_test_says_so(tmp_path: Path) -> None:
@@ -299,12 +298,21 @@ def test_a_search_is_told_with_its_command(tmp_path: Path) -> None:
 
 def test_what_doctor_found_is_told_beside_what_finetune_found(tmp_path: Path) -> None:
     folder = run_folder(tmp_path, of_classes(2))
-    one, other = ({"severity": "warning", "text": t, "advice": "do", "rows": []} for t in ("found by both", "by one"))
-    (folder / "run" / "findings.json").write_text(json.dumps({"files": {}, "findings": [one]}))
-    (folder / "run" / "doctor.json").write_text(json.dumps({"findings": [one, other]}))
+    run, like = folder / "run", {"severity": "warning", "check": "cut-texts", "advice": "do", "rows": []}
+    own = like | {"role": "train", "text": "train: of a part"}
+    whole, other = own | {"text": "train: of the whole"}, like | {"role": "test", "text": "test: by doctor alone"}
+    origins = {"train": {"path": "a.csv", "sha256": "1"}, "test": {"path": "b.csv", "sha256": "2"}}
+    doctor = {"origins": origins, "max_length": 128, "findings": [whole, other]}
+    (run / "findings.json").write_text(json.dumps({"files": {}, "findings": [own]}))
+    (run / "data.json").write_text(json.dumps(origins))
+    (run / "doctor.json").write_text(json.dumps(doctor))
     said = text(folder)
-    assert said.count("found by both") == 1
-    assert said.count("by one") == 1
+    assert ("of a part" in said, "of the whole" in said, "by doctor alone" in said) == (True, False, True)
+    mended = {**origins, "train": {"path": "a.csv", "sha256": "3"}}
+    for changed in ({"origins": mended}, {"origins": {**origins, "validation": mended["train"]}}, {"max_length": 64}):
+        (run / "doctor.json").write_text(json.dumps(doctor | changed))
+        said = text(folder)
+        assert ("of a part" in said, "by doctor alone" in said) == (True, False), changed
 
 
 def test_predictions_of_numbers_are_thinned_evenly(tmp_path: Path) -> None:
@@ -355,3 +363,18 @@ def test_folders_without_a_run_are_refused(tmp_path: Path) -> None:
     (folder / "run" / "metrics.json").unlink()
     with pytest.raises(BertwrightError, match=r"its run is not finished: there is no metrics.json yet$"):
         RunRecord.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("given", "seed"), [({"seed": 3}, 3), ({"seed": 3, "split_seed": 7}, 7), ({"split_seed": 0, "seed": 3}, 0)]
+)
+def test_the_seed_of_the_split_is_the_one_that_split(given: dict[str, int], seed: int, tmp_path: Path) -> None:
+    folder = run_folder(tmp_path, {"task": "classification", "test": {"accuracy": 0.5}}, **given)
+    counts = {
+        "train": {"path": "train.csv", "rows": 9, "labels": {}},
+        "validation": {"path": "train.csv", "rows": 1, "labels": {}},
+    }
+    (folder / "run" / "findings.json").write_text(
+        json.dumps({"task": "classification", "files": counts, "findings": []})
+    )
+    assert f"seed {seed}" in text(folder)

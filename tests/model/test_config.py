@@ -48,6 +48,29 @@ def test_a_config_comes_back_from_its_own_file(path: Path):
     for config in (SMALL, BertConfig(), BertConfig(pad_token_id=None)):
         path.write_text(json.dumps(config.to_dict("BertForSequenceClassification")))
         assert BertConfig.from_file(path) == config
+        assert BertConfig.from_file(path).architecture == "BertForSequenceClassification"
+
+
+def test_the_class_of_what_is_written_is_in_the_file_and_not_that_of_what_was_read(path: Path):
+    read = BertConfig.from_file(written(path, architectures=["BertForMaskedLM"]))
+    assert read.to_dict("BertForSequenceClassification")["architectures"] == ["BertForSequenceClassification"]
+    assert BertConfig.from_file(written(path, architectures=None)).architecture is None
+
+
+@pytest.mark.parametrize(
+    ("architecture", "said", "guessed"),
+    [
+        ("BertForSequenceClassification", None, "regression"),
+        ("BertForSequenceClassification", "multi_label_classification", "multi_label_classification"),
+        ("BertForTokenClassification", None, None),
+    ],
+)
+def test_one_output_is_a_number_unless_the_file_says_otherwise(
+    path: Path, architecture: str, said: str | None, guessed: str | None
+):
+    changed = {"architectures": [architecture], "problem_type": said, "id2label": {"0": "LABEL_0"}}
+    config = BertConfig.from_file(written(path, **changed))
+    assert (config.problem_type, config.labels) == (guessed, ())
 
 
 def test_transformers_reads_what_we_write_without_a_remark(path: Path, caplog: pytest.LogCaptureFixture):
@@ -61,7 +84,7 @@ def test_transformers_reads_what_we_write_without_a_remark(path: Path, caplog: p
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     assert isinstance(theirs, transformers.BertConfig)
     for field in dataclasses.fields(BertConfig):
-        if field.name not in ("labels", "task"):
+        if field.name not in ("labels", "task", "architecture"):
             assert getattr(theirs, field.name) == getattr(SMALL, field.name), field.name
     assert theirs.bertwright == SMALL.task
     assert theirs.id2label == {0: "no", 1: "yes", 2: "可能"}
@@ -186,6 +209,8 @@ def test_another_architecture_is_refused_by_name(path: Path, key: str, value: ob
         ("hidden_size", 3 * 2**31, "hidden_size is 6442450944, it must be between 1 and 10000000"),
         ("hidden_size", 300_000, "the sizes make 1,890,169,500,185 parameters, more than 10,000,000,000"),
         ("num_hidden_layers", 100_000, "num_hidden_layers is 100000, it must be at most 1000"),
+        ("architectures", "BertModel", "architectures is 'BertModel', it must be a list of names"),
+        ("architectures", [1], "architectures is [1], it must be a list of names"),
         ("id2label", ["no", "yes"], "id2label is ['no', 'yes'], it must give a name to each of the numbers from 0"),
         ("id2label", {"1": "no", "2": "yes"}, "id2label is {'1': 'no', '2': 'yes'}, it must give a name"),
         ("id2label", {"0": "no", "1": 1}, "label 1 is 1, it must be a name"),

@@ -7,21 +7,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+import seqeval.metrics
 import torch
 import transformers
 from check_model import GRADIENTS, LOGITS, gradients, largest_difference, padded
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+import bertwright
 import tiny
+from bertwright.errors import ModelFolderError
 from bertwright.model.config import BertConfig
 from bertwright.model.folder import ModelFolder, write_model_folder
 from bertwright.model.heads import Headed, TokenClassifier
+from bertwright.serving.masked_predictor import MaskedPredictor
 from bertwright.tasks.choice import Choice, ChoiceExamples
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.kinds import AnyTask
 from bertwright.tasks.multilabel import MultiLabel
 from bertwright.tasks.questions import Questions
 from bertwright.tasks.regression import Regression
+from bertwright.tasks.tag_schemes import impossible
 from bertwright.tasks.tagging import Sentence, Tagging
 from bertwright.tasks.texts import LabelledTexts
 from bertwright.text.tables.answers import Answer
@@ -32,6 +38,7 @@ PATH = Path("rows")
 WORDS = [f"w{place}" for place in range(90)]
 TOKENIZER = WordPiece.from_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS], max_length=41)
 SIZES = {**tiny.SIZES, **tiny.NO_DROPOUT, "type_vocab_size": 2}
+del SIZES["labels"]
 DRAW = np.random.default_rng(4)
 
 
@@ -243,3 +250,114 @@ def test_transformers_passes_over_a_crf(tmp_path: Path):
     batch = PEERS["tagging"].examples.batch(np.arange(13))
     theirs = read_logits(batch, back.eval()(**padded(batch.tokens)).logits)
     torch.testing.assert_close(ours(batch.tokens, batch.read), theirs, rtol=0, atol=LOGITS)
+
+
+# ---- folders that transformers wrote, with no word of ours in them
+
+TAG_NAMES = {0: "I-X", 1: "O", 2: "B-X", 3: "I-Y", 4: "B-Y"}
+LOADED: dict[str, Any] = {"device": "cpu", "precision": "fp32"}
+
+
+def foreign(kind: Any, folder: Path, **said: Any) -> Any:
+    """A random model of one of transformers' classes, saved by itself; it has a pooler in its file in any case."""
+    torch.manual_seed(1)
+    model = kind(transformers.BertConfig(**{**SIZES, **said})).eval()
+    for parameter in model.parameters():
+        parameter.data += torch.empty_like(parameter).uniform_(-0.3, 0.3)
+    model.save_pretrained(folder)
+    TOKENIZER.save(folder)
+    stored = load_file(folder / "model.safetensors")
+    width = SIZES["hidden_size"]
+    pooler = {"bert.pooler.dense.weight": torch.ones(width, width), "bert.pooler.dense.bias": torch.ones(width)}
+    save_file({**pooler, **stored}, folder / "model.safetensors", metadata={"format": "pt"})
+    return model
+
+
+def encoded_alone(*texts: str) -> dict[str, Tensor]:
+    """A text, or a pair of them, as transformers reads it: every word here is one piece."""
+    ids, segments = [TOKENIZER.cls_id], [0]
+    for segment, text in enumerate(texts):
+        pieces = [TOKENIZER.tokens.index(word) for word in text.split()] + [TOKENIZER.sep_id]
+        ids, segments = ids + pieces, segments + [segment] * len(pieces)
+    return {"input_ids": torch.tensor([ids]), "token_type_ids": torch.tensor([segments])}
+
+
+TEXTS = [" ".join(WORDS[start : start + 9 : 2]) for start in range(0, 65, 5)]
+SECONDS = [" ".join(WORDS[start : start + 4]) for start in range(60, 73)]
+
+
+def test_a_tagger_of_transformers_is_a_tagger(tmp_path: Path):
+    """Each word's likeliest tag, whatever it may stand behind: the scheme of its labels is not known."""
+    model = foreign(transformers.BertForTokenClassification, tmp_path, id2label=TAG_NAMES)
+    tags = [
+        [TAG_NAMES[number] for number in model(**encoded_alone(text)).logits[0, 1:-1].argmax(1).tolist()]
+        for text in TEXTS
+    ]
+    assert any(impossible(own, "IOB2") for own in tags)
+    assert [list(answer.tags) for answer in bertwright.load(tmp_path, **LOADED).predict(TEXTS)] == tags
+    truth = [["B-X", "I-X", "O", "B-Y", "O"]] * len(TEXTS)
+    lines = [[f"{word} {tag}\n" for word, tag in zip(text.split(), truth[0], strict=True)] for text in TEXTS]
+    (tmp_path / "test.conll").write_text("\n".join(map("".join, lines)))
+    measured = bertwright.evaluate(
+        model=str(tmp_path), test=tmp_path / "test.conll", quiet=True, bootstrap_draws=0, **LOADED
+    )
+    assert measured.metrics["accuracy"] == pytest.approx(seqeval.metrics.accuracy_score(truth, tags))
+    assert measured.metrics["f1"] == pytest.approx(seqeval.metrics.f1_score(truth, tags))
+    assert measured.metrics["accuracy"] > 0
+
+
+def test_a_reader_of_transformers_answers_questions(tmp_path: Path):
+    """The best of all spans of at most 30 tokens of the context, by transformers' logits."""
+    model = foreign(transformers.BertForQuestionAnswering, tmp_path)
+    answers = bertwright.load(tmp_path, **LOADED).predict(SECONDS, TEXTS)
+    for question, context, answer in zip(SECONDS, TEXTS, answers, strict=True):
+        output, first = model(**encoded_alone(question, context)), len(question.split()) + 2
+        starts, ends = (logits[0, first:-1] for logits in (output.start_logits, output.end_logits))
+        best = (starts[:, None] + ends).masked_fill(~torch.ones(5, 5, dtype=torch.bool).triu(), -torch.inf).argmax()
+        assert answer.answer == " ".join(context.split()[best // 5 : best % 5 + 1])
+
+
+def test_a_chooser_of_transformers_chooses(tmp_path: Path):
+    model = foreign(transformers.BertForMultipleChoice, tmp_path)
+    choices = [[SECONDS[place], SECONDS[place - 3], SECONDS[place - 7]] for place in range(13)]
+    answers = bertwright.load(tmp_path, **LOADED).predict(TEXTS, choices)
+    for text, own, answer in zip(TEXTS, choices, answers, strict=True):
+        logits = torch.stack(
+            [model(**{name: ids[None] for name, ids in encoded_alone(text, one).items()}).logits[0, 0] for one in own]
+        )
+        torch.testing.assert_close(torch.tensor(answer.scores), logits.softmax(0), rtol=0, atol=LOGITS)
+    assert len({answer.choice for answer in answers}) > 1
+
+
+@pytest.mark.parametrize("names", [{0: "LABEL_0"}, {0: "how alike"}])
+def test_a_classifier_of_transformers_with_one_output_gives_numbers(names: dict[int, str], tmp_path: Path):
+    """Such as cross-encoders are."""
+    model = foreign(transformers.BertForSequenceClassification, tmp_path, id2label=names)
+    found = bertwright.load(tmp_path, **LOADED).predict(TEXTS, SECONDS)
+    wanted = [model(**encoded_alone(*pair)).logits.item() for pair in zip(TEXTS, SECONDS, strict=True)]
+    assert [answer.score for answer in found] == pytest.approx(wanted, abs=LOGITS)
+    assert sorted(found[0].to_dict()) == ["score", "text", "text_pair", "truncated"]
+
+
+@pytest.mark.parametrize("problem", [None, "multi_label_classification"])
+def test_a_classifier_of_transformers_gives_labels(problem: str | None, tmp_path: Path):
+    names = {0: "a", 1: "b", 2: "c"}
+    model = foreign(transformers.BertForSequenceClassification, tmp_path, id2label=names, problem_type=problem)
+    found = bertwright.load(tmp_path, **LOADED).predict(TEXTS)
+    for text, answer in zip(TEXTS, found, strict=True):
+        logits = model(**encoded_alone(text)).logits[0]
+        if problem:
+            assert answer.labels == tuple(names[number] for number in range(3) if logits[number] >= 0)
+        else:
+            assert answer.label == names[int(logits.argmax())]
+
+
+def test_classes_without_names_are_asked_for(tmp_path: Path):
+    foreign(transformers.BertForTokenClassification, tmp_path, num_labels=5)
+    with pytest.raises(ModelFolderError, match=r"^config.json has no label names, and tagging needs them: "):
+        bertwright.load(tmp_path, **LOADED)
+
+
+def test_a_masked_model_of_transformers_fills_masks(tmp_path: Path):
+    foreign(transformers.BertForMaskedLM, tmp_path, id2label={0: "a", 1: "b"})
+    assert isinstance(bertwright.load(tmp_path, **LOADED), MaskedPredictor)

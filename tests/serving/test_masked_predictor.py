@@ -96,7 +96,7 @@ def test_a_folder_without_a_head_for_pairs(tmp_path: Path) -> None:
     (answer,) = predictor.predict("the [MASK]", "a cat")
     assert answer.is_next is None
     assert "is_next" not in answer.to_dict()
-    with pytest.raises(DataError, match=r"^line 1: 'the' has no \[MASK\] in it, and a pre-trained model can do noth"):
+    with pytest.raises(DataError, match=r"^memory:1: 'the' has no \[MASK\] in it, and a pre-trained model can do noth"):
         predictor.predict("the", "a cat")
 
 
@@ -138,8 +138,8 @@ def test_a_text_that_asks_nothing_is_an_error_that_says_so(folder: Path) -> None
     with pytest.raises(DataError) as caught:
         load(folder).predict(["[MASK]", text])
     assert str(caught.value) == (
-        "line 2: 'a film\\x1b[2J' has no [MASK] in it and no second text, and a pre-trained model can do nothing else; "
-        "labels come from a model that was fine-tuned on them"
+        "memory:2: 'a film\\x1b[2J' has no [MASK] in it and no second text, and a pre-trained model can do nothing "
+        "else; labels come from a model that was fine-tuned on them"
     )
     (judged,) = load(folder).predict("the cat", "sat")
     assert judged.filled == ()
@@ -161,20 +161,19 @@ def test_the_verb_writes_a_line_for_each_text(folder: Path, tmp_path: Path) -> N
     assert (answer.texts, answer.truncated) == (5, 0)
     lines = [json.loads(line) for line in output.read_text().splitlines()]
     in_memory = load(folder, top_k=2).predict(TEXTS, PAIRS)
-    assert lines == [json.loads(json.dumps(answer.to_dict())) for answer in in_memory]
-    assert list(lines[0]) == ["text", "text_pair", "filled", "best", "best_pair", "is_next", "truncated"]
+    said = [{"line": number, **answer.to_dict()} for number, answer in enumerate(in_memory, 1)]
+    assert lines == json.loads(json.dumps(said))
+    assert list(lines[0]) == ["line", "text", "text_pair", "filled", "best", "best_pair", "is_next", "truncated"]
     assert list(lines[0]["filled"][0][0]) == ["token", "score"]
 
 
 def test_a_model_with_neither_labels_nor_heads_is_refused(folder: Path, tmp_path: Path) -> None:
     write(tmp_path, transformers.BertModel)
     with pytest.raises(
-        ModelFolderError, match=r"no label names in config.json: it is not a fine-tuned classifier, nor has"
+        ModelFolderError, match=r"is no fine-tuned model \(its config.json says BertModel\), nor has it the head of"
     ):
         bertwright.load(tmp_path)
     table = tmp_path / "test.csv"
     table.write_text("text,label\na,b\n")
-    with pytest.raises(
-        ModelFolderError, match=r"has no label names: make a classifier of it with bertwright finetune$"
-    ):
+    with pytest.raises(ModelFolderError, match=r"is not a fine-tuned model: make one of it with bertwright finetune$"):
         bertwright.evaluate(model=str(folder), test=table, quiet=True, **LOADING)

@@ -1,12 +1,14 @@
 """Figures of answers: by hand, as the official scripts of SQuAD 1.1, SQuAD 2.0 and CMRC 2018 give them."""
 
 import itertools
+import math
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertwright.tasks.answer_metrics import AnswerScores, answer_metrics, exact_match, f1, normalize_answer
+from bertwright.tasks.answer_metrics import AnswerScores, exact_match, f1, normalize_answer
 
 THIRD = 100 / 3
 
@@ -105,9 +107,25 @@ def test_the_longest_common_run_of_chinese_is_the_longest_of_all(one: str, two: 
 # ---- many questions
 
 
+def figures_of(
+    golds: Mapping[str, Sequence[str]],
+    predictions: Mapping[str, str],
+    no_answer_probabilities: Mapping[str, float] | None = None,
+    *,
+    threshold: float = math.inf,
+    chinese: bool = False,
+) -> dict[str, float]:
+    """As the official files are, by the id of the question; where any has no answer, the rules of SQuAD 2.0 hold."""
+    probabilities = no_answer_probabilities or {}
+    scores = AnswerScores(with_no_answer=not all(golds.values()), chinese=chinese)
+    for key, answers in golds.items():
+        scores.add(answers, predictions.get(key), probabilities.get(key))
+    return scores.metrics(threshold=threshold)
+
+
 def test_squad_1_a_question_without_prediction_counts_0() -> None:
     golds = {"1": ["the Broncos", "Denver Broncos"], "2": ["1066"], "3": ["Rollo"]}
-    found = answer_metrics(golds, {"1": "Broncos!", "2": "in 1066", "other": "Rollo"})
+    found = figures_of(golds, {"1": "Broncos!", "2": "in 1066", "other": "Rollo"})
     assert found == {
         "exact_match": pytest.approx(THIRD),
         "f1": pytest.approx((1 + 2 / 3) * THIRD),
@@ -120,7 +138,7 @@ def test_squad_2_with_a_threshold() -> None:
     predictions = {"1": "Rollo", "2": "Rome", "3": "1066 AD", "4": "", "5": "Normandy"}
     # Of questions sorted by how probable no answer is: 1 (0.1), 3 (0.2), 2 (0.5), 5 (0.6), 4 (0.9).
     probabilities = {"1": 0.1, "2": 0.5, "3": 0.2, "4": 0.9, "5": 0.6}
-    plain = answer_metrics(golds, predictions, probabilities)
+    plain = figures_of(golds, predictions, probabilities)
     assert plain == pytest.approx(
         {
             "exact_match": 60,
@@ -138,22 +156,22 @@ def test_squad_2_with_a_threshold() -> None:
             "best_f1_threshold": 0.2,
         }
     )
-    at_best = answer_metrics(golds, predictions, probabilities, threshold=plain["best_f1_threshold"])
+    at_best = figures_of(golds, predictions, probabilities, threshold=plain["best_f1_threshold"])
     assert at_best["f1"] == pytest.approx(plain["best_f1"])
     assert at_best["has_answer_f1"] == pytest.approx((1 + 2 / 3) * THIRD)
     assert at_best["no_answer_exact_match"] == 100
 
 
 def test_best_where_nothing_should_be_answered_has_the_threshold_0() -> None:
-    found = answer_metrics({"1": [], "2": ["x"]}, {"1": "a", "2": "b"}, {"1": 0.5, "2": 0.1})
+    found = figures_of({"1": [], "2": ["x"]}, {"1": "a", "2": "b"}, {"1": 0.5, "2": 0.1})
     assert (found["best_exact"], found["best_exact_threshold"]) == (50, 0)
 
 
 def test_without_probabilities_there_is_no_best() -> None:
-    found = answer_metrics({"1": [], "2": ["x"]}, {"1": "", "2": "x"})
+    found = figures_of({"1": [], "2": ["x"]}, {"1": "", "2": "x"})
     assert found["exact_match"] == 100
     assert not [name for name in found if name.startswith("best")]
-    assert "best_f1" not in answer_metrics({"1": [], "2": ["x"]}, {"1": "", "2": "x"}, {"1": 0.3})
+    assert "best_f1" not in figures_of({"1": [], "2": ["x"]}, {"1": "", "2": "x"}, {"1": 0.3})
 
 
 def test_a_kind_of_question_that_does_not_occur_has_no_figures() -> None:
@@ -177,7 +195,7 @@ def test_an_answer_of_which_nothing_is_left_counts_in_squad_1_and_not_in_2() -> 
 
 def test_chinese_figures_and_a_question_without_prediction() -> None:
     golds = {"1": ["1963年", "在1963年"], "2": ["主教"]}
-    assert answer_metrics(golds, {"1": "1963年。"}, chinese=True) == {"exact_match": 50, "f1": 50, "total": 2}
+    assert figures_of(golds, {"1": "1963年。"}, chinese=True) == {"exact_match": 50, "f1": 50, "total": 2}
 
 
 ALL = st.lists(
@@ -199,6 +217,25 @@ def test_the_best_threshold_is_the_best_of_all(rows: list[tuple[list[str], str]]
         assert found[name] == pytest.approx(max(figures[figure] for figures in at))
         assert scores.metrics(threshold=found[f"{name}_threshold"])[figure] == pytest.approx(found[name])
         assert found[name] >= found[figure] - 1e-9
+
+
+@given(ALL, st.data())
+def test_the_threshold_that_is_kept_gives_what_it_promises(
+    rows: list[tuple[list[str], str]], data: st.DataObject
+) -> None:
+    """Also where probabilities are equal, and where they are next to each other, 0 or 1."""
+    values = data.draw(
+        st.lists(st.sampled_from([0.0, 0.1, 0.6, 1 - 2**-53, 1.0]), min_size=len(rows), max_size=len(rows))
+    )
+    scores = AnswerScores(with_no_answer=True)
+    for (golds, prediction), value in zip(rows, values, strict=True):
+        scores.add(golds, prediction, value)
+    kept = scores.best_threshold()
+    half_way = [sum(edges) / 2 for edges in itertools.pairwise(sorted({0.0, *values, 1.0}))]
+    at = [scores.metrics(threshold=threshold)["f1"] for threshold in [*half_way, 1.0]]
+    assert scores.metrics(threshold=kept)["f1"] == pytest.approx(max(at))
+    below, above = ([value for value in values if (value > kept) == side] for side in (False, True))
+    assert kept == (max(below, default=0.0) + min(above, default=1.0)) / 2
 
 
 def test_which_answers_are_right() -> None:

@@ -1,6 +1,7 @@
 """Calibration: the error by hand, the temperature that torch finds, and that labels never change."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch.nn import functional
 
 import tiny
 from bertwright.errors import ModelFolderError
-from bertwright.tasks.calibration import best_temperature, reliability
+from bertwright.tasks.calibration import Reliability, best_temperature
 from bertwright.tasks.classification import Classification, softmax
 from bertwright.tasks.finetuning import MEMORY, Rows
 from bertwright.tasks.texts import LabelledTexts
@@ -27,6 +28,12 @@ def overconfident(rows: int = 400) -> tuple[np.ndarray, np.ndarray]:
     logits = draw.normal(size=(rows, 4))
     labels = np.array([draw.choice(4, p=share) for share in softmax(logits)])
     return (2.5 * logits).astype(np.float32), labels
+
+
+def reliability(confidences: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+    counted = Reliability()
+    counted.add(confidences, right)
+    return counted.to_dict()
 
 
 def test_the_calibration_error_by_hand():

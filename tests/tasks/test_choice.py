@@ -91,6 +91,8 @@ def test_answers_and_figures():
     tally.add(outputs, examples)
     assert tally.metrics()["accuracy"] == pytest.approx(2 / 3)
     assert tally.details()["places"] == {"0": {"right": 1, "chosen": 2}, "1": {"right": 2, "chosen": 1}}
+    sure = [abs(max(found.scores) - (found.choice == row.answer)) for found, row in zip(answers, ROWS, strict=True)]
+    assert tally.details()["calibration"]["ece"] == pytest.approx(np.mean(sure)), "each is in a bin of its own"
     assert task.describe(ROWS) == "3 questions (2 with 2 choices, 1 with 3 choices)"
 
 

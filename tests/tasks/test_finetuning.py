@@ -2,6 +2,7 @@
 
 import gzip
 from collections import Counter
+from math import floor
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from bertwright.errors import DataError
 from bertwright.tasks import finetuning
-from bertwright.tasks.classification import Classification, check_classes
+from bertwright.tasks.classification import Classification, check_classes, check_repeated
 from bertwright.tasks.finetuning import Rows
+from bertwright.text.tables.bad_rows import BadRowPolicy
 from bertwright.text.tables.texts import Row, open_table
 from bertwright.text.wordpiece import WordPiece
 
@@ -53,7 +55,7 @@ def told(check: object, *arguments: object, **named: object) -> str:
 def test_rows_of_a_file_with_their_lines(tmp_path: Path):
     path = tmp_path / "pairs.tsv.gz"
     path.write_bytes(gzip.compress(b"text\ttext_pair\tlabel\nhallo\twelt\tja\n\nein\ttext\tnein\n"))
-    rows = Rows(path, list(open_table(path, skip_bad_rows=True, quarantine=tmp_path / "bad.jsonl").read()))
+    rows = Rows(path, list(open_table(path).under(BadRowPolicy(skip=True, quarantine=tmp_path / "bad.jsonl")).read()))
     assert rows.items == [Row("hallo", "welt", "ja", 2), Row("ein", "text", "nein", 4)]
     assert (rows.lines.tolist(), len(rows)) == ([2, 4], 2)
 
@@ -84,29 +86,44 @@ def test_encoding():
 # ---- split
 
 
-@given(st.lists(st.sampled_from("aaaabbc"), min_size=8), st.floats(0.1, 0.6), st.integers(0, 2**31))
-def test_the_split_keeps_each_labels_share(labels: list[str], fraction: float, seed: int):
-    rows = rows_of(labels)
-    shares = {label: min(round(count * fraction), count - 1) for label, count in Counter(labels).items()}
+LABELS = st.lists(st.sampled_from("aaaabbc"), min_size=8) | st.lists(st.sampled_from("abcdefghijkl"), min_size=8)
+
+
+@given(LABELS, st.floats(0.1, 0.6), st.integers(0, 2**31))
+def test_the_split_keeps_each_labels_share_and_that_of_the_whole(labels: list[str], fraction: float, seed: int):
+    rows, sizes = rows_of(labels), Counter(labels)
+    most = sum(min(size - 1, floor(size * fraction) + 1) for size in sizes.values())  # rare labels give no row
+    due = min(round(len(labels) * fraction), most)
     try:
         kept, held_out = split(rows, fraction, seed=seed)
     except DataError:
-        assert not any(shares.values())
+        assert due == 0
         return
+    assert len(held_out) == due
     assert sorted([*kept.lines, *held_out.lines]) == rows.lines.tolist()
     for part in (kept, held_out):
         assert part.lines.tolist() == sorted(part.lines.tolist())
-    for label, share in shares.items():
+    for label, size in sizes.items():
         assert labels_of(kept).count(label) >= 1
-        if any(shares.values()):
-            assert labels_of(held_out).count(label) == share
+        assert size == 1 or abs(labels_of(held_out).count(label) - size * fraction) <= 1
+    assert split(rows, fraction, seed=seed)[1].lines.tolist() == held_out.lines.tolist()
 
 
-def test_many_small_labels_are_split_as_one():
-    """Of each of 50 labels with four rows a tenth is less than half a row, but of 200 rows it is 20."""
-    labels = [f"label{row % 50}" for row in range(200)]
+@pytest.mark.parametrize(
+    ("sizes", "due"),
+    [
+        pytest.param([4] * 50, {0: 30, 1: 20}, id="less than half a row of each"),
+        pytest.param([4] * 150 + [20], {0: 90, 1: 60, 2: 1}, id="only one has a row of its own"),
+        pytest.param([14] * 50, {1: 30, 2: 20}, id="all shares rounded alike"),
+        pytest.param([30] * 8, {3: 8}, id="whole numbers"),
+    ],
+)
+def test_shares_of_labels_add_up(sizes: list[int], due: dict[int, int]):
+    """Rounded by itself each label would give too few rows, or one label all of them."""
+    labels = [f"label{label}" for label, size in enumerate(sizes) for _ in range(size)]
     kept, held_out = split(rows_of(labels), 0.1, seed=0)
-    assert len(held_out) == 20
+    counts = Counter(labels_of(held_out))
+    assert Counter(counts[label] for label in set(labels)) == due
     assert set(labels_of(kept)) == set(labels)
 
 
@@ -183,10 +200,10 @@ def test_two_labels_are_needed():
 
 
 def test_labels_that_look_like_texts():
-    check_classes(["a", "b", "c"] * 2, PATH)
-    assert told(check_classes, ["0.1", "0.2", "0.3", "0.1"], PATH) == (
-        "train.csv: 4 rows have 3 different labels, among them '0.1': "
-        "this looks like an id, a number or a text; is it the right --label-column?"
+    check_repeated(["a", "b", "c"] * 2, PATH)
+    assert told(check_repeated, ["0.1", "0.2", "0.3", "0.1"], PATH) == (
+        "train.csv: 4 rows have 3 different labels, among them '0.1': this looks like an id, a number or a text; "
+        "is it the right --label-column? If it is, give a file with the same labels with --validation"
     )
 
 

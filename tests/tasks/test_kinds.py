@@ -1,14 +1,21 @@
 """Which task a file is for, and which one a model was made for."""
 
 import json
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
 import tiny
 from bertwright.errors import DataError, ModelFolderError, UsageError
-from bertwright.settings import FinetuneSettings, TableSettings
+from bertwright.evaluation import card, worst
+from bertwright.evaluation.report import record
+from bertwright.evaluation.report import worst as report_worst
+from bertwright.evaluation.report.chinese import CHINESE
+from bertwright.evaluation.report.english import ENGLISH
+from bertwright.settings import FinetuneSettings, TableSettings, TaskName
 from bertwright.tasks.kinds import TASKS, check_settings, guess_task, judging, task_of
 from bertwright.tasks.multilabel import MultiLabel
 from bertwright.tasks.questions import Questions
@@ -35,6 +42,8 @@ FILES = {
     "tagging": ("a.conll", "EU B-ORG\nrejects O\n\nGerman B-MISC\n"),
     "tagging, in JSON": ("a.jsonl", '{"tokens": ["EU"], "ner_tags": ["B-ORG"]}\n'),
     "qa": ("a.json", json.dumps(SQUAD)),
+    "classification, of texts beside letters": ("a.csv", "text,a,b,label\nx,1,2,y\nz,3,4,w\n"),
+    "choice, by letters": ("a.csv", "question,A,B,answer\nx,y,z,A\n"),
     "choice": ("a.csv", "context,choice0,choice1,label\nx,y,z,0\n"),
 }
 
@@ -50,6 +59,20 @@ def test_label_columns_are_labels(tmp_path: Path):
     (tmp_path / "a.csv").write_text("text,joy,fear\nx,1,0\n")
     guess = guess_task(tmp_path / "a.csv", TableSettings(label_columns=("joy", "fear")))
     assert guess == ("multilabel", "there are several label columns")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "label", "content"),
+    [
+        ("classification", "question", "topic", '{"question": "x", "context": "y", "answers": ["y"], "topic": "z"}'),
+        ("classification", "context", "topic", '{"context": "x", "choices": ["y", "z"], "label": 0, "topic": "w"}'),
+        ("classification", "text", "mood", '{"tokens": ["x"], "tags": ["O"], "text": "x", "mood": "y"}'),
+        ("tagging", "chars", "slots", '{"chars": ["x"], "slots": ["O"]}'),
+    ],
+)
+def test_named_columns_are_heard(name: str, text: str, label: str, content: str, tmp_path: Path):
+    (tmp_path / "a.jsonl").write_text(content + "\n")
+    assert guess_task(tmp_path / "a.jsonl", TableSettings(text_column=text, label_column=label)).name == name
 
 
 @pytest.mark.data
@@ -94,6 +117,56 @@ def test_models_of_transformers_know_theirs():
         task_of(replace(tiny.CONFIG, task={"name": "poetry"}))
 
 
+@pytest.mark.parametrize(
+    ("architecture", "problem", "name"),
+    [
+        ("BertForSequenceClassification", None, "classification"),
+        ("BertForSequenceClassification", "multi_label_classification", "multilabel"),
+        ("BertForTokenClassification", None, "tagging"),
+        ("BertForQuestionAnswering", None, "qa"),
+        ("BertForMultipleChoice", None, "choice"),
+        ("BertForMaskedLM", None, None),
+        ("BertForPreTraining", "regression", None),
+        ("BertForNextSentencePrediction", None, None),
+    ],
+)
+def test_the_class_of_transformers_tells_the_task(architecture: str, problem: str | None, name: str | None):
+    task = task_of(replace(tiny.CONFIG, labels=("O", "B-X"), architecture=architecture, problem_type=problem))
+    assert (task.name if task else None) == name
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (
+            {"architecture": "BertForTokenClassification", "task": {"name": "qa"}},
+            "says qa under bertwright, and by architectures and problem_type tagging: take out what is not true of the "
+            "weights",
+        ),
+        (
+            {"architecture": "BertModel", "task": {"name": "tagging"}},
+            "says tagging under bertwright, and by architectures and problem_type BertModel: take out what is not true",
+        ),
+        (
+            {"architecture": "BertForTokenClassification", "labels": ()},
+            "has no label names, and tagging needs them: add id2label, in the order of the outputs",
+        ),
+        (
+            {"problem_type": "regression"},
+            "is of a regression model and has 4 label names: correct its problem_type, or its id2label",
+        ),
+        (
+            {"problem_type": "single_label_classification", "labels": ("any",)},
+            "is of a classification model and has one label name: correct its problem_type, or its id2label",
+        ),
+        ({"architecture": "BertForTokenClassification"}, "its labels have no 'O': they are no tags of entities"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(changed: dict[str, object], told: str):
+    with pytest.raises(ModelFolderError, match=rf"^config\.json:? {told}"):
+        task_of(replace(tiny.CONFIG, **changed))
+
+
 def test_only_classification_has_a_positive_label():
     with pytest.raises(
         UsageError, match=r"^positive_label = 'a' is for classification, and the model was made for qa$"
@@ -111,6 +184,10 @@ def test_only_classification_has_a_positive_label():
         ("regression", {"label_separator": "|"}, "label_separator is for multilabel"),
         ("tagging", {"positive_label": "a"}, "positive_label is for classification"),
         ("choice", {"tune_thresholds": False}, "tune_thresholds is for multilabel and qa"),
+        ("choice", {"label_column": "a"}, "label_column is for classification, multilabel, regression and tagging"),
+        ("qa", {"text_column": "a"}, "text_column is for classification, multilabel, regression and tagging"),
+        ("qa", {"quoting": False}, "quoting is for classification, multilabel, regression and tagging"),
+        ("tagging", {"text_pair_column": "a"}, "text_pair_column is for classification, multilabel and regression"),
     ],
 )
 def test_what_a_task_cannot_do_is_refused(task: str, wanted: dict[str, object], told: str):
@@ -118,6 +195,13 @@ def test_what_a_task_cannot_do_is_refused(task: str, wanted: dict[str, object], 
     with pytest.raises(UsageError, match=rf"^{told}, and the task is {task}$"):
         check_settings(TASKS[task], FinetuneSettings.create(needed | wanted))
     check_settings(TASKS[task], FinetuneSettings.create(needed))
+
+
+def test_of_files_of_tagged_words_no_columns_are_named(tmp_path: Path):
+    (tmp_path / "a.csv").write_text("EU,B-ORG\n")
+    for settings in (TableSettings(columns=("text", "label")), TableSettings(quoting=False)):
+        with pytest.raises(UsageError, match=r"a\.csv: columns and quoting are for files of texts, and this is one of"):
+            TASKS["tagging"].table(tmp_path / "a.csv", settings, labelled=True)
 
 
 @pytest.mark.parametrize("wanted", [{"stride": 7}, {"window_pooling": "max"}])
@@ -136,7 +220,7 @@ def test_a_long_list_is_guessed_by_its_beginning(tmp_path: Path):
     path.write_text("[" + ",\n".join([json.dumps({"text": "x", "label": 0.5})] * 2500 + ["{"]) + "]")
     assert guess_task(path, TableSettings()).name == "regression"
     with pytest.raises(DataError, match=r"a\.json:2501: not JSON: Expecting property name"):
-        list(TASKS["regression"].table(path, TableSettings(), labelled=True, quarantine=None).read())
+        list(TASKS["regression"].table(path, TableSettings(), labelled=True).read())
 
 
 @pytest.mark.parametrize("end", ["", "] [", ",]", ",,1]", " 1]"])
@@ -144,4 +228,31 @@ def test_a_list_that_is_odd_beyond_its_beginning_is_refused(tmp_path: Path, end:
     path = tmp_path / "a.json"
     path.write_text("[" + ",\n".join([json.dumps({"text": "x", "label": "y"})] * 200) + end)
     with pytest.raises(DataError, match=r"a\.json:200: not JSON: "):
-        list(TASKS["classification"].table(path, TableSettings(), labelled=True, quarantine=None).read())
+        list(TASKS["classification"].table(path, TableSettings(), labelled=True).read())
+
+
+TABLES: dict[str, Callable[[str], object]] = {
+    "TaskName of settings/verbs.py": lambda name: name in get_args(TaskName),
+    "_KINDS of evaluation/card.py": lambda name: name in card._KINDS,
+    "_SAID of evaluation/worst.py": lambda name: {field.name for field in fields(answer_of(name))} & set(worst._SAID),
+    "_MAIN of evaluation/report/record.py": lambda name: name in record._MAIN,
+    "_DRAWN of evaluation/report/worst.py": lambda name: name in report_worst._DRAWN,
+    "evaluation/report/english.py": lambda name: f"task_{name}" in ENGLISH,
+    "evaluation/report/chinese.py": lambda name: f"task_{name}" in CHINESE,
+    "docs/tasks/": lambda name: (DOCS / f"{name}.md").is_file(),
+}
+"""Where something is said of each task, and whether it is said of one."""
+DOCS = Path(__file__).parents[2] / "docs" / "tasks"
+
+
+def answer_of(name: str) -> type:
+    """The class of a task's answers."""
+    (answer,) = get_args(get_type_hints(TASKS[name].answers)["return"])
+    assert isinstance(answer, type)
+    return answer
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_task_is_in_every_table(table: str):
+    """It would be missed after a training at the earliest."""
+    assert [name for name in TASKS if not TABLES[table](name)] == [], f"not in {table}"

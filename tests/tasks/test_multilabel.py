@@ -87,6 +87,22 @@ def test_balanced_weights_make_rare_labels_count():
 # ---- thresholds
 
 
+def test_calibration_is_of_each_text_and_label():
+    """It is wrong to be 0.6 sure of a label that is not there, and 0.75 sure that one is not that is."""
+    chances, truth = np.array([[0.6, 0.3], [0.9, 0.25]]), np.array([[0, 0], [1, 1]], dtype=np.float32)
+    tally = MultiLabel(("joy", "fear"), thresholds=np.full(2, 0.2)).tally()
+    shown = LabelledTexts(tiny.encoded([3, 4]), truth, np.arange(2), PATH)
+    tally.add(np.log(chances / (1 - chances)).astype(np.float32), shown)
+    found = tally.details()["calibration"]
+    assert [(part["rows"], round(part["confidence"], 4), part["accuracy"]) for part in found["bins"]] == [
+        (1, 0.6, 0.0),
+        (1, 0.7, 1.0),
+        (1, 0.75, 0.0),
+        (1, 0.9, 1.0),
+    ]
+    assert found["ece"] == pytest.approx((0.6 + 0.3 + 0.75 + 0.1) / 4)
+
+
 def test_thresholds_are_half_unless_tuned():
     rows = rows_of(("joy",), ("fear",))
     outputs = np.array([[0.1, -0.1, 0.0, -3.0], [1.0, 2.0, -1.0, -1.0]], dtype=np.float32)
@@ -177,7 +193,7 @@ def test_labels_of_a_cell(cell: object, labels: tuple[str, ...]):
 
 def test_labels_in_columns():
     assert several_labels({"joy": 1, "fear": "0", "calm": "yes", "rage": None}) == ("joy", "calm")
-    assert [several_labels({"toxic": cell}, named=True) for cell in ("1", "0")] == [("toxic",), ()]
+    assert [several_labels({"toxic": cell}, named=True) for cell in ("1", "0", "1.0", "0.0")] == [("toxic",), ()] * 2
     with pytest.raises(UnusableCellError, match=r"^the label column 'joy' holds 'maybe', neither 1 nor 0$"):
         several_labels({"joy": "maybe", "fear": 0})
     with pytest.raises(UnusableCellError, match=r"^the labels begin with \[ but are no JSON list"):

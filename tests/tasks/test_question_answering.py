@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import tiny  # noqa: F401 - one thread
 from bertwright.errors import DataError, UsageError
 from bertwright.settings import FinetuneSettings
+from bertwright.tasks.checks.reading import cut_texts_of
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.questions import Questions
 from bertwright.text.tables.answers import Answer
@@ -98,9 +99,19 @@ def test_what_is_read():
 
 
 def test_a_question_that_is_too_long_is_cut_and_said_so():
-    examples = Questions().encode(rows_of(row("who " * 30, "anna", "anna")), TOKENIZER, 13)
-    assert examples.cut.tolist() == [True]
-    assert examples.lengths.tolist() == [5 + 3 + 1]
+    asked = rows_of(row("who " * 30, "anna", "anna"), row("who " * 7, "anna", "anna", number=2))
+    examples = Questions().encode(asked, TOKENIZER, 13)
+    assert examples.cut.tolist() == [True, True]
+    assert examples.lengths.tolist() == [5 + 3 + 1] * 2
+    assert examples.full_lengths.tolist() == [30 + 3 + 1, 7 + 3 + 1]
+    examples = Questions(max_question_length=7).encode(asked, TOKENIZER, 41)
+    assert examples.cut.tolist() == [True, False]
+    assert examples.lengths.tolist() == [7 + 3 + 1] * 2
+    (found,) = cut_texts_of(
+        Questions(), "train", asked, Questions().encode(asked, TOKENIZER, 13), max_length=13, positions=64
+    )
+    assert found.text.startswith("train: 2 of 2 questions (100.0%) are longer than 5 tokens and lose their end; ")
+    assert found.advice == "no more than half of --max-length is for the question: a larger one keeps more of it"
     with pytest.raises(UsageError, match=r"^max_length = 4 leaves no room for a question and a context$"):
         Questions().encode(rows_of(row("who", "anna", "anna")), TOKENIZER, 4)
 
@@ -192,6 +203,8 @@ def test_the_threshold_is_the_best_on_the_validation_set():
     tally = tuned.tally()
     tally.add(outputs, examples)
     assert tally.metrics()["f1"] == 100.0
+    nulls = 1 / (1 + np.exp([1.2, 0.8]))
+    assert tuned.threshold == pytest.approx(nulls.mean()), "half-way between two questions"
     assert Questions().tuned(outputs, examples).threshold == 0.5
 
 

@@ -1,5 +1,6 @@
 """Regression: scipy's correlations, torch's loss, numbers as they stand in the file."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from bertwright.errors import DataError
 from bertwright.model.config import BertConfig
 from bertwright.model.heads import SequenceClassifier
 from bertwright.settings import FinetuneSettings
-from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.finetuning import Rows, split
+from bertwright.tasks.folds import folds
 from bertwright.tasks.metrics import regression_metrics
 from bertwright.tasks.regression import Regression
 from bertwright.tasks.row_counts import Column
@@ -79,7 +81,40 @@ def test_learning_needs_two_numbers():
         Regression.check_training(same)
     rows = Rows(PATH, [Row("a", None, 1.0, 2), Row("b", None, 4.5, 3)])
     assert Regression.learn(rows, settings).describe(rows) == "2 texts (from 1 to 4.5, mean 2.750)"
-    assert [Regression().stratum(row) for row in rows] == ["1", "4"]
+
+
+def priced(numbers: list[float]) -> Rows[Row[float]]:
+    return Rows(PATH, [Row(f"text {place}", None, number, place + 2) for place, number in enumerate(numbers)])
+
+
+@given(st.lists(st.integers(-9, 9).map(float) | st.floats(-1e6, 1e6), min_size=2, max_size=300))
+def test_strata_are_ranges_of_numbers(numbers: list[float]):
+    strata = list(map(int, Regression.strata(priced(numbers))))
+    ranked = sorted(zip(numbers, strata, strict=True))
+    for (low, below), (high, above) in pairwise(ranked):
+        assert below == above if low == high else below <= above
+    if len(set(numbers)) == len(numbers):
+        sizes = np.bincount(strata)
+        assert len(sizes) == max(1, min(10, len(numbers) // 10))
+        assert np.ptp(sizes) <= 1
+
+
+@pytest.mark.parametrize("zeros", [0, 60])
+def test_parts_of_a_split_and_folds_span_the_numbers(zeros: int):
+    """Hardly two prices have a whole number in common, unless it is 0."""
+    prices = np.sort(np.random.default_rng(0).lognormal(10, 1, 1000).round(2))
+    prices[:zeros] = 0
+    rows = priced(prices.tolist())
+    held_out = split(rows, Regression.strata(rows), 0.1, seed=0)[1]
+    assert np.bincount((held_out.lines - 2) // 100).tolist() == [10] * 10
+    fold = folds(PATH, Regression.strata(rows), 4, seed=0)
+    assert all(np.bincount(fold[start : start + 100]).tolist() == [0, 25, 25, 25, 25] for start in range(0, 1000, 100))
+
+
+def test_a_rating_that_many_have_is_a_stratum():
+    strata = Regression.strata(priced([1.0, 2.0, 3.0, 4.0, 5.0] * 20))
+    assert strata == strata[:5] * 20
+    assert len(set(strata)) == 5
 
 
 def test_answers_are_the_numbers():

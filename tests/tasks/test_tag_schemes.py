@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import BILOU, IOB2, IOBES, IOE2, Token, Tokens
 
-from bertwright.tasks.tag_schemes import Entity, Scheme, convert, entities, impossible, may_follow, scheme_of, tags_of
+from bertwright.tasks.tag_schemes import (
+    Entity,
+    Scheme,
+    are_plain,
+    convert,
+    entities,
+    impossible,
+    may_follow,
+    scheme_of,
+    tags_of,
+)
 from bertwright.text.tables.bad_rows import BadRow
 from bertwright.text.tables.tagged import open_tagged
 
@@ -101,6 +111,22 @@ def test_entities_come_back_from_their_tags(scheme: Scheme, sentence: list[tuple
     assert len(tags) == length
     assert {tag[0] for tag in tags} <= {"O", *LETTERS[scheme]}
     assert entities(tags, scheme) == entities(tags, scheme, strict=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("tags", "plain"),
+    [
+        ("DT NN VB", True),
+        ("NN M NT-SHORT", True),  # a measure word of the Chinese Treebank is no middle
+        ("PER O LOC", False),
+        ("B-PER I-PER", False),
+        ("B_PER NN", False),
+        ("B M E S", False),
+        ("", False),
+    ],
+)
+def test_plain_tags_are_told_from_those_of_entities(tags: str, plain: bool):
+    assert are_plain(tags.split()) is plain
 
 
 @settings(max_examples=100)

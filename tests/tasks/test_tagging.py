@@ -117,6 +117,17 @@ def test_every_scheme_is_read_as_iob2(scheme: str, tags: str, tmp_path: Path):
     assert [row.tags for row in table.read()] == [("B-LOC", "B-LOC", "O")]
 
 
+def test_parts_of_speech_are_not_learned_as_entities(tmp_path: Path):
+    path = tmp_path / "x.conll"
+    path.write_text("the DT\nold JJ\ndog NN\n\nFrance NNP\n")
+    with pytest.raises(DataError) as caught:
+        Tagging.table(path, SETTINGS, labelled=True)
+    assert str(caught.value) == (
+        f"{path}: no word has the tag O, and no tag a letter such as B- in front: plain tags, such as parts of speech, "
+        "are not learned here; where they are entities, write 'DT' as 'B-DT' and 'I-DT'"
+    )
+
+
 # ---- answers
 
 

@@ -130,8 +130,8 @@ def test_pairs_do_not_go_through_windows():
 @pytest.mark.parametrize("long", ["head", "head+tail", "window"])
 def test_the_config_tells_how_texts_are_read(task: str, long: str):
     settings = FinetuneSettings.create({**NEEDED, "long": long, "window_pooling": "max", "stride": 7})
-    labels = {"classification": "a", "multilabel": ("a",), "regression": 1.0}
-    learned = TASKS[task].learn(Rows(Path("x"), [Row("t", None, labels[task], 1)]), settings)
+    labels = {"classification": ("a", "b"), "multilabel": (("a",),), "regression": (1.0,)}
+    learned = TASKS[task].learn(Rows(Path("x"), [Row("t", None, label, 1) for label in labels[task]]), settings)
     config = learned.configure(replace(tiny.CONFIG, task={}))
     back = task_of(config)
     assert isinstance(back, TextTask)

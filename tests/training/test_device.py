@@ -75,7 +75,9 @@ def test_a_torch_that_cannot_list_capabilities(monkeypatch: pytest.MonkeyPatch, 
 
 def test_this_machine():
     compute = Compute.create("cpu", "auto")
-    assert compute.describe() == f"CPU with {counted(torch.get_num_threads(), 'thread')}, {compute.precision}"
+    threads = torch.get_num_threads()
+    assert compute.describe() == f"CPU with {counted(threads, 'thread')}, {compute.precision}"
+    assert compute.to_dict() == {"device": "CPU", "threads": threads, "precision": compute.precision}
 
 
 def test_bf16_stays_near_fp32():

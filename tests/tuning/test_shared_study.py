@@ -5,6 +5,7 @@ import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import optuna
@@ -215,6 +216,23 @@ def test_a_trial_that_another_one_took_over_counts_there(tmp_path: Path) -> None
     assert (len(one.settled()), one.lost()) == (1, 1)
 
 
+@pytest.mark.parametrize("asked", [0, 1])
+def test_who_dies_again_before_it_asks_for_its_parameters_leaves_them_as_they_were(asked: int, tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    first = study.claim(1)
+    assert first is not None
+    drawn = study.suggest(first, SPACE)
+    study.study.tell(first.trial, state=TrialState.FAIL)  # its worker died
+    second = study.claim(1)
+    assert second is not None
+    study.suggest(second, dict(list(SPACE.items())[:asked]))
+    study.study.tell(second.trial, state=TrialState.FAIL)  # and so did the one that took it over
+    third = study.claim(1)
+    assert third is not None
+    study.seed = 4  # nothing is drawn anew
+    assert study.suggest(third, SPACE) == drawn
+
+
 def test_a_failed_trial_counts_and_is_not_done_again(tmp_path: Path) -> None:
     study = opened(tmp_path)
     claim = study.claim(1)
@@ -264,6 +282,9 @@ def test_who_dies_before_the_first_sign_of_life_is_lost_as_well() -> None:
     one, two = workers.alive["a"], workers.alive["b"]
     one._fill(1)
     one.study.ask()
+    (begun,) = workers.storage.get_all_trials(one.study._study_id, deepcopy=False)
+    assert begun.datetime_start is not None
+    begun.datetime_start -= timedelta(hours=9)  # the clock of another machine, far away
     assert two.claim(1) is None, "it may be about to say so"
     two.stale_seconds = 0
     claim = two.claim(1)
@@ -278,6 +299,11 @@ def test_attempts_are_counted_where_nothing_goes_on(tmp_path: Path) -> None:
     claim = study.claim(1)
     assert claim is not None
     assert [study.attempts(claim, step) for step in (0, 0, 4, 4, 4, 9)] == [1, 2, 1, 2, 3, 1]
+    for _ in range(3):
+        assert study.attempts(claim, 9) == 2
+        study.take_back(claim)
+    study.settle(claim, "failed", None, "another worker had it", 1.0)
+    study.take_back(claim)  # whoever is stopped when it is over is stopped all the same
 
 
 def test_another_search_under_the_same_name_is_refused(tmp_path: Path) -> None:

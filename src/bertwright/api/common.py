@@ -5,15 +5,20 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bertwright.settings import Settings, TableSettings
 from bertwright.text.complaints import printable
+from bertwright.text.tables.bad_rows import BadRowPolicy
 from bertwright.text.tables.columns import Named
 from bertwright.text.tables.extra_columns import ExtraColumns
 from bertwright.text.tables.table import RowT, Table
 
+if TYPE_CHECKING:
+    from bertwright.tasks.finetuning import Limit  # imports torch
+
 _warned: ContextVar[set[str] | None] = ContextVar("_warned", default=None)
+_several: ContextVar[bool] = ContextVar("_several", default=False)
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -59,16 +64,46 @@ def warning_once(before: Collection[str] = ()) -> Iterator[None]:
         _warned.reset(token)
 
 
-def warn_of_cuts(what: str, cut: int, texts: int, max_length: int, *, lost: str = "their end") -> None:
-    """Tell how many texts were longer than the model reads, if any, and what they lost."""
+def say_result(text: str) -> None:
+    """What a training came to; of one of several, who trains them says what counts."""
+    say(text, quiet=_several.get())
+
+
+@contextmanager
+def one_of_several() -> Iterator[None]:
+    """While the block runs trainings are parts of a whole: no warning is repeated, and no part tells its result."""
+    token = _several.set(True)
+    try:
+        with warning_once():
+            yield
+    finally:
+        _several.reset(token)
+
+
+def warn_of_cuts(name: str, cut: int, rows: int, limit: "Limit") -> None:
+    """Tell how many rows had something that was longer than the model reads, if any, and what it lost."""
     if cut:
-        warn(f"{what}: {cut} of {texts} texts are longer than {max_length} tokens and lose {lost}")
+        warn(f"{name}: {cut} of {rows} {limit.what} {limit}")
 
 
 def show(result: str) -> None:
     """The result, on standard output; characters that it cannot take are escaped."""
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(result.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+def patient(table: Table[RowT], settings: TableSettings, quarantine: Path | None = None) -> Table[RowT]:
+    """A table that was opened just now; where the user wants that, its unusable rows are skipped, into `quarantine`.
+
+    Raises:
+        UsageError: They would be written over the file itself.
+    """
+    return table.under(BadRowPolicy(skip=True, quarantine=quarantine)) if settings.skip_bad_rows else table
+
+
+def quarantine_here(name: str) -> Path:
+    """Where the unusable rows of a file go when no folder is written: here, under its name, as others go here, too."""
+    return Path(f"{name}.bad_rows.jsonl")
 
 
 def told(table: Table[RowT], *, quiet: bool = False) -> Table[RowT]:
@@ -92,12 +127,13 @@ def extra_columns(settings: TableSettings, names: Sequence[str] | None, path: Pa
     return ExtraColumns.open(path, names, columns=settings.columns, named=named, quoting=settings.quoting)
 
 
-def say_counts(table: Table[Any], quarantine: Path, *, quiet: bool = False) -> None:
+def say_counts(table: Table[Any], *, quiet: bool = False) -> None:
     """Tell how many rows were read, kept and skipped, once a table was read to its end."""
     for warning in table.late_warnings:
         warn(warning)
     counts = table.counts
     if counts.skipped:
-        warn(f"{table.path}: {counts.read} rows read = {counts.kept} kept + {counts.skipped} skipped (in {quarantine})")
+        kept = f"{counts.kept} kept + {counts.skipped} skipped (in {table.policy.quarantine})"
+        warn(f"{table.path}: {counts.read} rows read = {kept}")
     else:
         say(f"{table.path}: {counts.read} rows", quiet=quiet)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bertwright.api.common import say, warn, warning_once
+from bertwright.api.common import one_of_several, say, warn
 from bertwright.api.measuring import Measured, measure_rows, spread
 from bertwright.api.run_folder import RunFolder
 from bertwright.api.suspected_labels import say_suspected, suspected
@@ -49,7 +49,7 @@ def cross_validate(
     """
     result = folder.run / RESULT
     if not result.exists():
-        with warning_once():
+        with one_of_several():
             for number in range(1, count + 1):
                 part = folder.part(FOLDS, number)
                 if not part.finished:
@@ -98,7 +98,7 @@ def _measure(settings: FinetuneSettings, count: int, compute: Compute, folder: R
     _write_lines(folder.run / OUT_OF_FOLD, answers)
     if suspects is not None:
         _write_lines(folder.run / LABEL_ERRORS, map(asdict, suspects))
-    _publish(folder.run, Repeats("fold", trained.metric, runs), tallies)
+    _publish(folder.run, Repeats("fold", trained.metric, runs), tallies, task.metrics)
     if suspects is not None:
         say_suspected(suspects, rows.path, folder.run / LABEL_ERRORS)
 
@@ -111,8 +111,8 @@ def _answered(compute: Compute, part: RunFolder, rows: Rows[Any]) -> tuple[list[
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]], measured
 
 
-def _publish(run: Path, repeats: Repeats, tallies: Sequence[TaskTally[Any]]) -> None:
-    """Write and print the figures: of each fold, how they spread, and of all rows together."""
+def _publish(run: Path, repeats: Repeats, tallies: Sequence[TaskTally[Any]], names: Sequence[str]) -> None:
+    """Write the figures, and print those of these names: of each fold, how they spread, and of all rows together."""
     pooled, *others = tallies
     for tally in others:
         pooled.extend(tally)
@@ -121,9 +121,10 @@ def _publish(run: Path, repeats: Repeats, tallies: Sequence[TaskTally[Any]]) -> 
     del found["best"]  # of models that are all thrown away
     all_rows = {"rows": len(pooled.losses), "pooled": metrics, "intervals": {"pooled": intervals}}
     write_json(run / RESULT, {**found, **all_rows})
-    for line in repeats.table():
+    for line in repeats.table(names=names):
         say(line)
-    say("all folds: " + "  ".join(figures(metrics, intervals)))
+    main = {name: metrics[name] for name in names if name in metrics}
+    say("all folds: " + "  ".join(figures(main, intervals)))
     for suspicion in pooled.suspicions():
         warn(f"all folds: {suspicion}")
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bertwright.evaluation.baselines import commonest, naive_bayes
+from bertwright.evaluation.baselines import commonest_label, naive_bayes
 from bertwright.tasks.classification import Classification
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.metrics import classification_metrics, confusion_matrix
@@ -68,7 +68,7 @@ class Contest:
         tokenizer = WordPiece.from_folder(pretrained)
         learned, asked = (task.encode(rows, tokenizer, max_length) for rows in (train, test))
         answers = {
-            COMMONEST: [commonest(learned.labels, len(test))],
+            COMMONEST: [commonest_label(learned.labels, len(test))],
             BAYES: [naive_bayes(learned.encoded, learned.labels, asked.encoded)],
         }
         for arm in (SCRATCH, BERT):

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import Any
 
-from bertwright.api.common import say, settled, show
+from bertwright.api.common import patient, say, settled, show
 from bertwright.api.findings import of_table
-from bertwright.api.run_folder import RunFolder
+from bertwright.api.run_folder import RunFolder, file_origin
 from bertwright.api.starting_point import StartingPoint
 from bertwright.api.training_sets import check_files, check_metric, fold_of_each, given_files, split_off, task_kind
 from bertwright.evaluation.findings_text import estimate_line, lengths_line, report
@@ -31,6 +31,8 @@ class Diagnosis:
 
     Attributes:
         task: Name of the task.
+        origins: Path and SHA-256 of the model and of each file, by role: a report asks whether they are its own.
+        max_length: Tokens of the longest text that the model is to read.
         files: Path, form and counts of each file, by its role.
         findings: The worst first.
         lengths: How long the training rows are, in tokens.
@@ -38,6 +40,8 @@ class Diagnosis:
     """
 
     task: str
+    origins: dict[str, dict[str, str]]
+    max_length: int
     files: dict[str, dict[str, Any]]
     findings: tuple[Finding, ...]
     lengths: Lengths
@@ -52,6 +56,8 @@ class Diagnosis:
         """JSON values."""
         return {
             "task": self.task,
+            "origins": self.origins,
+            "max_length": self.max_length,
             "files": self.files,
             "findings": [finding.to_dict() for finding in self.findings],
             "lengths": asdict(self.lengths),
@@ -78,11 +84,11 @@ def doctor(settings: DoctorSettings | None = None, /, **options: object) -> Diag
     start.config.check_length(settings.max_length)
     kind = task_kind(settings)
     files = given_files(settings)
-    tables = {role: kind.table(path, settings, labelled=True, quarantine=None) for role, path in files.items()}
+    tables = {role: patient(kind.table(path, settings, labelled=True), settings) for role, path in files.items()}
     rows = {role: Rows(table.path, list(table.read())) for role, table in tables.items()}
     kind.check_training(rows["train"])
-    if settings.validation is None:
-        split_off(kind, rows["train"], settings)
+    whole = settings.validation is None
+    learned, measured = split_off(kind, rows["train"], settings) if whole else (rows["train"], rows["validation"])
     task = kind.learn(rows["train"], settings)
     check_metric(task, settings.best_metric)
     if settings.folds is not None:
@@ -90,10 +96,13 @@ def doctor(settings: DoctorSettings | None = None, /, **options: object) -> Diag
     positions = start.config.max_position_embeddings
     reading = Reading(LabelledFiles(task, rows), start.tokenizer, settings.max_length, positions)
     found = all_findings(reading)
-    taken = _estimate(reading, start, settings, compute)
-    found += [*chain.from_iterable(map(of_table, tables.values())), *_of_memory(taken, compute)]
+    taken = _estimate(reading, start, settings, compute, learned=len(learned), evaluated=len(measured))
+    found += chain.from_iterable(of_table(table, role) for role, table in tables.items())
+    found += _of_memory(taken, compute)
     diagnosis = Diagnosis(
         task=task.name,
+        origins={"model": start.origin(), **{role: file_origin(path) for role, path in files.items()}},
+        max_length=settings.max_length,
         files={role: _file(tables[role], rows[role], task) for role in rows},
         findings=tuple(worst_first(found)),
         lengths=reading.lengths(),
@@ -105,12 +114,10 @@ def doctor(settings: DoctorSettings | None = None, /, **options: object) -> Diag
     return diagnosis
 
 
-def _estimate(reading: Reading, start: StartingPoint, settings: DoctorSettings, compute: Compute) -> Estimate:
-    """Of the training as it will be: without what is split off for validation."""
-    train, files = reading.files.train, reading.files.rows
-    share = settings.validation_fraction
-    learned = len(train) if "validation" in files else len(train) * (1 - share)
-    evaluated = len(files["validation"]) if "validation" in files else len(train) * share
+def _estimate(
+    reading: Reading, start: StartingPoint, settings: DoctorSettings, compute: Compute, *, learned: int, evaluated: int
+) -> Estimate:
+    """Of a training that learns from so many rows and is evaluated on so many."""
     config = reading.files.task.configure(replace(start.config, labels=(), task={}))
     part = min(len(reading.rows) / learned, 1.0)
     say("timing a few steps", quiet=settings.quiet)

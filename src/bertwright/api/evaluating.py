@@ -4,23 +4,39 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bertwright.api.common import extra_columns, say, say_counts, settled, show, told, warn, warn_of_cuts
+from bertwright.api.common import (
+    extra_columns,
+    patient,
+    quarantine_here,
+    say,
+    say_counts,
+    settled,
+    show,
+    told,
+    warn,
+    warn_of_cuts,
+)
 from bertwright.api.measuring import Measured, measure_file
 from bertwright.api.reporting import write_report
 from bertwright.api.run_folder import file_origin
 from bertwright.api.training_run import environment
-from bertwright.errors import ModelFolderError, UsageError
+from bertwright.errors import BertwrightError, ModelFolderError, UsageError
 from bertwright.evaluation.comparison import Difference, compare
+from bertwright.evaluation.report.record import ENVIRONMENT, METRICS, ORIGINS, PREDICTIONS, SETTINGS
 from bertwright.evaluation.text_report import comparison_report, text_report
 from bertwright.evaluation.uncertainty import DRAWS
 from bertwright.files import LOCK, make_folder, write_file, write_json
+from bertwright.model.folder import CONFIG
 from bertwright.serving.loading import load
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import EvaluateSettings
 from bertwright.tasks.classification import POSITIVE
-from bertwright.tasks.kinds import AnyTask, judging, lost_part, positive_of
+from bertwright.tasks.kinds import AnyTask, check_columns, judging, positive_of
 from bertwright.text.complaints import all_shown
 from bertwright.text.tables.table import Table
+
+_WRITTEN = (SETTINGS, METRICS, ORIGINS, ENVIRONMENT)
+"""What stands in every folder that evaluate wrote."""
 
 
 def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> Measured:
@@ -35,29 +51,28 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
     """
     settings = settled(EvaluateSettings, settings, options)
     folder = settings.output_dir
-    if folder is not None and (folder / LOCK).exists():  # its settings and figures would be lost
-        raise UsageError(f"--output-dir {folder} holds the files of a training: choose another folder")
+    if folder is not None:
+        _check_nothing_is_lost(folder)
     predictor = _predictor(settings, settings.model)
     rival = None if settings.against is None else _predictor(settings, settings.against)
+    check_columns(type(predictor.task), settings)
     if rival is not None:
         _check_comparable(str(settings.against), predictor, rival)
         rival.task = _judged_alike(rival, predictor)
-    quarantine = (folder or Path()) / "bad_rows.jsonl"
-    table = told(_table(settings, predictor, quarantine), quiet=settings.quiet)
+    table = told(_table(settings, predictor), quiet=settings.quiet)
     columns = extra_columns(settings, settings.slice_columns, settings.test)
     if folder is not None:
         make_folder(folder)
-    predictions = folder / "predictions.test.jsonl" if folder else None
+    predictions = folder / PREDICTIONS if folder else None
     draws = settings.bootstrap_draws
     measured = measure_file(predictor, table, predictions=predictions, draws=draws, columns=columns)
-    say_counts(table, quarantine, quiet=settings.quiet)
-    lost = lost_part(predictor.task)
-    warn_of_cuts(str(settings.test), measured.truncated, table.counts.kept, predictor.max_length, lost=lost)
+    say_counts(table, quiet=settings.quiet)
+    warn_of_cuts(str(settings.test), measured.truncated, table.counts.kept, predictor.limit)
     _warn_of(measured, None if rival is None else settings.model)
     if rival is not None:
-        measured = replace(measured, against=_against(settings, measured, rival, quarantine))
+        measured = replace(measured, against=_against(settings, measured, rival))
     if folder is not None:
-        write_json(folder / "metrics.json", _written(settings, measured, predictor.task))
+        write_json(folder / METRICS, _written(settings, measured, predictor.task))
         _write_origin(settings, predictor, folder)
         page = write_report(folder, settings.lang)
         say(f"all figures written to {page or folder}", quiet=settings.quiet)
@@ -66,6 +81,29 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
     if measured.against is not None:
         show("\n" + comparison_report(str(settings.against), measured.against))
     return measured
+
+
+def _check_nothing_is_lost(folder: Path) -> None:
+    """See that the figures go into no folder where another verb, or the user, has files of the same names.
+
+    Raises:
+        UsageError: They would.
+    """
+    held = {CONFIG: "a model", LOCK: "the files of a training", "run": "the files of a training"}
+    what = next((named for name, named in held.items() if (folder / name).exists()), None)
+    there = [name for name in _WRITTEN if (folder / name).exists()]
+    if what is None and there and not (len(there) == len(_WRITTEN) and _is_of_evaluate(folder / SETTINGS)):
+        what = f"a {there[0]} that evaluate did not write"
+    if what is not None:
+        raise UsageError(f"--output-dir {folder} holds {what}: choose another folder")
+
+
+def _is_of_evaluate(settings: Path) -> bool:
+    try:
+        EvaluateSettings.from_file(settings, {})
+    except BertwrightError:
+        return False
+    return True
 
 
 def _predictor(settings: EvaluateSettings, model: str) -> Predictor:
@@ -77,22 +115,21 @@ def _predictor(settings: EvaluateSettings, model: str) -> Predictor:
         batch_tokens=settings.batch_tokens,
     )
     if not isinstance(predictor, Predictor):
-        raise ModelFolderError(f"{model} has no label names: make a classifier of it with bertwright finetune")
+        raise ModelFolderError(f"{model} is not a fine-tuned model: make one of it with bertwright finetune")
     if settings.positive_label is not None:
         predictor.task = judging(predictor.task, settings.positive_label)
     return predictor
 
 
-def _table(settings: EvaluateSettings, predictor: Predictor, quarantine: Path) -> Table[Any]:
-    table: Table[Any] = predictor.task.table(settings.test, settings, labelled=True, quarantine=quarantine)
-    return table
+def _table(settings: EvaluateSettings, predictor: Predictor) -> Table[Any]:
+    folder, test = settings.output_dir, settings.test
+    table: Table[Any] = predictor.task.table(test, settings, labelled=True)
+    return patient(table, settings, folder / "bad_rows.jsonl" if folder else quarantine_here(test.name))
 
 
-def _against(
-    settings: EvaluateSettings, measured: Measured, rival: Predictor, quarantine: Path
-) -> dict[str, Difference]:
+def _against(settings: EvaluateSettings, measured: Measured, rival: Predictor) -> dict[str, Difference]:
     """The model beside the other one, which reads the same rows."""
-    other = measure_file(rival, _table(settings, rival, quarantine), draws=0)
+    other = measure_file(rival, _table(settings, rival), draws=0)
     _warn_of(other, settings.against)
     if other.metrics.keys() != measured.metrics.keys():
         only = ", ".join(sorted(other.metrics.keys() ^ measured.metrics.keys()))
@@ -105,7 +142,7 @@ def _against(
 def _warn_of(measured: Measured, model: str | None) -> None:
     """What is odd about the answers; of two models it is said which gave them."""
     for suspicion in measured.suspicions:
-        warn(suspicion if model is None else f"{model}: {suspicion}")
+        warn(str(suspicion) if model is None else f"{model}: {suspicion}")
 
 
 def _check_comparable(name: str, one: Predictor, other: Predictor) -> None:
@@ -126,9 +163,9 @@ def _judged_alike(rival: Predictor, predictor: Predictor) -> AnyTask:
 
 def _write_origin(settings: EvaluateSettings, predictor: Predictor, folder: Path) -> None:
     """How the figures came about: settings, hash of the file, versions and device."""
-    write_file(folder / "settings.yaml", settings.to_yaml())
-    write_json(folder / "data.json", {"test": file_origin(settings.test)})
-    write_json(folder / "environment.json", environment(predictor.compute))
+    write_file(folder / SETTINGS, settings.to_yaml())
+    write_json(folder / ORIGINS, {"test": file_origin(settings.test)})
+    write_json(folder / ENVIRONMENT, environment(predictor.compute))
 
 
 def _written(settings: EvaluateSettings, measured: Measured, task: AnyTask) -> dict[str, Any]:

@@ -18,15 +18,15 @@ FINDINGS = "findings.json"
 READING, UNUSABLE = "reading", "unusable-rows"
 
 
-def of_table(table: Table[Any]) -> list[Finding]:
+def of_table(table: Table[Any], role: str) -> list[Finding]:
     """What reading a file to its end brought up."""
-    found = [
-        Finding("warning", READING, text, "look whether the file is read as it is meant") for text in table.warnings
-    ]
+    advice = "look whether the file is read as it is meant"
+    found = [Finding("warning", READING, text, advice, role=role) for text in table.warnings]
     if table.counts.skipped:
         bad = tuple(place(table.path, row.line) for row in table.bad_rows)
         text = f"{place(table.path)}: {table.counts.skipped} of {table.counts.read} rows cannot be used"
-        found.append(Finding("warning", UNUSABLE, text, f"correct them; the first: {table.bad_rows[0].reason}", bad))
+        advice = f"correct them; the first: {table.bad_rows[0].reason}"
+        found.append(Finding("warning", UNUSABLE, text, advice, bad, role))
     return found
 
 

@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bertwright.api.common import extra_columns, say, settled, told, warn, warn_of_cuts
+from bertwright.api.common import extra_columns, patient, say, say_result, settled, told, warn, warn_of_cuts
 from bertwright.api.cross_validating import cross_validate
 from bertwright.api.explaining import explain_finetuning
 from bertwright.api.findings import keep_findings
 from bertwright.api.measuring import Measured, measure_file
-from bertwright.api.repeating import train_seeds
+from bertwright.api.repeating import make_room, train_seeds
 from bertwright.api.reporting import REPORT, describe_run
 from bertwright.api.run_folder import RunFolder, file_origin
 from bertwright.api.starting_point import Made, StartingPoint
@@ -28,7 +28,7 @@ from bertwright.api.training_sets import TrainingSets, check_files, check_metric
 from bertwright.batches.loader import Loader
 from bertwright.batches.order import BatchOrder
 from bertwright.errors import UsageError
-from bertwright.evaluation.inference import all_outputs, measure
+from bertwright.evaluation.inference import all_outputs, figures
 from bertwright.files import lock_folder, write_json
 from bertwright.model.config import BertConfig
 from bertwright.model.folder import ModelFolder, write_model_folder
@@ -37,7 +37,7 @@ from bertwright.serving.predictor import Predictor
 from bertwright.settings import FinetuneSettings
 from bertwright.tasks.classification import POSITIVE
 from bertwright.tasks.finetuning import TaskExamples
-from bertwright.tasks.kinds import AnyTask, lost_part, positive_of
+from bertwright.tasks.kinds import AnyTask, positive_of
 from bertwright.text.complaints import counted
 from bertwright.training.adversarial import Adversary
 from bertwright.training.averaging import Average
@@ -100,7 +100,8 @@ def _result(settings: FinetuneSettings, compute: Compute, folder: RunFolder, wat
         folder.clear()
     start = StartingPoint.find(settings.model, settings.vocab)
     origins = {role: file_origin(path) for role, path in given_files(settings).items()}
-    folder.begin(settings, {"model": start.origin(), **origins})
+    if folder.begin(settings, {"model": start.origin(), **origins}):
+        make_room(settings, folder)
     if folder.finished:
         return finished_before(folder, settings.seed)
     folder.remove_leftovers()
@@ -144,8 +145,7 @@ class _Finetuning:
         if signal is not None:
             return Trained(self.folder.output, {}, run.standing.best_step, signal.name, exit_code=128 + signal)
         run.load_best()
-        task, metrics = self._tuned(run, sets.task, held_out)
-        return self._publish(run, made, task, start, metrics)
+        return self._publish(run, made, self._tuned(run, sets.task, held_out), start)
 
     def _check_fit(self, config: BertConfig) -> None:
         """What the model cannot do is said before any file is read."""
@@ -183,7 +183,7 @@ class _Finetuning:
             average=Average(model, settings.ema_decay) if settings.ema_decay else None,
         )
         metric = check_metric(task, settings.best_metric)
-        evaluate = partial(measure, model, task, held_out, self.compute)
+        evaluate = partial(self._measured, model, task, held_out)
         return self._resumed(training, order.steps_per_epoch, evaluate, metric)
 
     def _resumed(self, training: Training[Any], epoch: int, evaluate: Any, metric: str) -> Run[Any]:
@@ -201,53 +201,56 @@ class _Finetuning:
         tracker = partial(open_trackers, settings, self.folder.run, warn)
         return Run.open(training, evaluate, rhythm, self.folder.run, snapshots, tracker=tracker, refused=warn)
 
-    def _tuned(self, run: Run[Any], task: AnyTask, held_out: TaskExamples[Any]) -> tuple[AnyTask, dict[str, float]]:
-        """The task with what is chosen on the validation set, and the best model's figures there."""
-        if not task.tunes or not (self.settings.tune_thresholds or self.settings.calibrate):
-            return task, run.standing.best_metrics
-        outputs = all_outputs(run.training.model, task, held_out, self.compute)
-        tuned = task.tuned(outputs, held_out)
-        if tuned is task:
-            if self.settings.calibrate:
-                warn("calibrate: all validation texts are right, so that no temperature fits best: none is stored")
-            return task, run.standing.best_metrics
-        tally = tuned.tally()
-        tally.add(outputs, held_out)
-        return tuned, tally.metrics()
+    def _measured(self, model: Headed, task: AnyTask, held_out: TaskExamples[Any]) -> dict[str, float]:
+        """The validation figures of the model as it would be published now: what is tuned is part of the choice."""
+        outputs = all_outputs(model, task, held_out, self.compute)
+        return figures(task.tuned(outputs, held_out) if self._tunes(task) else task, outputs, held_out)
 
-    def _publish(
-        self, run: Run[Any], made: Made, task: AnyTask, start: StartingPoint, validation: dict[str, float]
-    ) -> Trained:
+    def _tuned(self, run: Run[Any], task: AnyTask, held_out: TaskExamples[Any]) -> AnyTask:
+        """The task with what is best chosen on the validation set for the best model."""
+        if not self._tunes(task):
+            return task
+        tuned = task.tuned(all_outputs(run.training.model, task, held_out, self.compute), held_out)
+        if tuned is task and self.settings.calibrate:
+            warn("calibrate: all validation texts are right, so that no temperature fits best: none is stored")
+        return tuned
+
+    def _tunes(self, task: AnyTask) -> bool:
+        return task.tunes and (self.settings.tune_thresholds or self.settings.calibrate)
+
+    def _publish(self, run: Run[Any], made: Made, task: AnyTask, start: StartingPoint) -> Trained:
         """Write the model folder, test it as any user of it would, and mark the run as finished."""
         output, settings = self.folder.output, self.settings
         config = task.configure(made.config)
         tokenizer = start.tokenizer.with_max_length(settings.max_length)
         write_model_folder(output, made.model, config, tokenizer, weights_format=settings.weights_format)
-        metrics = {"validation": validation}
+        metrics = {"validation": run.standing.best_metrics}
         tested: dict[str, Any] = {"intervals": {}, "details": {}}
         if settings.test is not None:
             measured = self._test(output)
             metrics["test"], tested = measured.metrics, measured.to_dict("test")
         chosen = {"best_step": run.standing.best_step, "best_metric": run.rhythm.metric}
-        written = {"task": task.name, **positive_of(task), **metrics, **tested, **chosen}
+        began = {"began": made.notice} if made.notice else {}
+        written = {"task": task.name, **positive_of(task), **began, **metrics, **tested, **chosen}
         write_json(self.folder.run / "metrics.json", written)
         write_json(self.folder.run / "environment.json", environment(self.compute))
-        describe_run(output, settings.lang)
+        describe_run(self.folder, settings.lang)
         certify(self.folder, run.standing.best_step, self.compute)
         say_metrics(metrics, tested["intervals"], names=task.metrics, positive=written.get(POSITIVE))
-        say(f"model of step {run.standing.best_step} written to {output}, all figures to {self.folder.run / REPORT}")
+        say_result(
+            f"model of step {run.standing.best_step} written to {output}, all figures to {self.folder.run / REPORT}"
+        )
         return figures_of(self.folder, settings.seed)
 
     def _test(self, output: Path) -> Measured:
         assert self.settings.test is not None
         predictor = Predictor(ModelFolder.open(output), self.compute)
-        quarantine = quarantine_file(self.folder.run, "test")
-        table = predictor.task.table(self.settings.test, self.settings, labelled=True, quarantine=quarantine)
+        opened = predictor.task.table(self.settings.test, self.settings, labelled=True)
+        table = patient(opened, self.settings, quarantine_file(self.folder.run, "test"))
         columns = extra_columns(self.settings, self.settings.slice_columns, self.settings.test)
         predictions = self.folder.run / TEST_PREDICTIONS
         measured = measure_file(predictor, told(table, quiet=True), predictions=predictions, columns=columns)
-        lost = lost_part(predictor.task)
-        warn_of_cuts("test", measured.truncated, table.counts.kept, predictor.max_length, lost=lost)
+        warn_of_cuts("test", measured.truncated, table.counts.kept, predictor.limit)
         for suspicion in measured.suspicions:
             warn(f"test: {suspicion}")
         return measured

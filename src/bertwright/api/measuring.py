@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from bertwright.evaluation.comparison import Difference
-from bertwright.evaluation.inference import windows
+from bertwright.evaluation.inference import chunks
 from bertwright.evaluation.slices import COLUMN, by_quarter, commonest, sliced
 from bertwright.evaluation.uncertainty import DRAWS, Interval, affordable, draws_of, intervals
 from bertwright.evaluation.worst import Worst
@@ -19,6 +19,7 @@ from bertwright.serving.predictor import Predictor
 from bertwright.tasks.finetuning import Rows, TaskTally
 from bertwright.tasks.kinds import AnyTask
 from bertwright.tasks.questions import official_answers
+from bertwright.tasks.suspicions import Suspicion
 from bertwright.text.tables.extra_columns import ExtraColumns
 from bertwright.text.tables.table import Table
 
@@ -41,7 +42,7 @@ class Measured:
     intervals: dict[str, Interval]
     details: dict[str, Any]
     truncated: int
-    suspicions: tuple[str, ...]
+    suspicions: tuple[Suspicion, ...]
     tally: TaskTally[Any] = field(repr=False, compare=False)
     against: dict[str, Difference] | None = None
 
@@ -52,7 +53,7 @@ class Measured:
             "intervals": {split: self.intervals},
             "rows": {split: len(self.tally.losses)},
             "truncated": {split: self.truncated},
-            "suspicions": {split: list(self.suspicions)},
+            "suspicions": {split: [each.to_dict() for each in self.suspicions]},
             "details": {split: self.details},
         }
 
@@ -79,7 +80,7 @@ def measure_rows(
     draws: int = DRAWS,
     columns: ExtraColumns | None = None,
 ) -> Measured:
-    """Measure window by window; optionally write each row's answer beside its label, in the order of the rows.
+    """Measure chunk by chunk; optionally write each row's answer beside its label, in the order of the rows.
 
     Args:
         predictor: The model.
@@ -93,8 +94,8 @@ def measure_rows(
     truncated = 0
     official: dict[str, str] = {}
     with _lines(predictions) as out:
-        for window in windows(read):
-            rows = Rows(path, window)
+        for chunk in chunks(read):
+            rows = Rows(path, chunk)
             task.check(rows, "the model")
             examples = predictor.encode(rows)
             outputs = predictor.outputs(examples)
@@ -103,12 +104,12 @@ def measure_rows(
             answers = list(task.answers(rows, examples, outputs))
             right = tally.faultless
             worst.add(
-                task, window, answers, tally.losses[-len(window) :], None if right is None else right[-len(window) :]
+                task, chunk, answers, tally.losses[-len(chunk) :], None if right is None else right[-len(chunk) :]
             )
-            slices.add(task, window, examples.full_lengths.tolist())
+            slices.add(task, chunk, examples.full_lengths.tolist())
             official |= official_answers(answers)
             if out is not None:
-                for row, answer in zip(window, answers, strict=True):
+                for row, answer in zip(chunk, answers, strict=True):
                     values = {"line": row.line, **task.truth(row), **answer.to_dict()}
                     out.write(json.dumps(values, ensure_ascii=False) + "\n")
     if predictions is not None and official:

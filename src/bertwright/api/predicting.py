@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from bertwright.api.common import say, say_counts, settled, told, warn_of_cuts
+from bertwright.api.common import patient, quarantine_here, say, say_counts, settled, told, warn_of_cuts
 from bertwright.errors import UsageError
 from bertwright.files import replacing
 from bertwright.serving.loading import load
@@ -17,11 +17,14 @@ from bertwright.serving.predictor import Predictor
 from bertwright.settings import PredictSettings
 from bertwright.tasks.choice import Choice
 from bertwright.tasks.classification import Classification
-from bertwright.tasks.finetuning import Answer
-from bertwright.tasks.kinds import AnyTask, lost_part
+from bertwright.tasks.finetuning import Answer, HasLine
+from bertwright.tasks.kinds import AnyTask, check_columns
 from bertwright.tasks.questions import Questions, official_answers
 from bertwright.text.complaints import counted
 from bertwright.text.tables.table import Table
+
+AnsweredRow = tuple[HasLine, Answer]
+"""A row, and what the model says to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +60,18 @@ def predict(settings: PredictSettings | None = None, /, **options: object) -> Pr
         batch_tokens=settings.batch_tokens,
         top_k=settings.top_k,
     )
-    quarantine = _quarantine(settings.output)
-    table = _texts(predictor, settings, quarantine)
+    table = patient(_texts(predictor, settings), settings, _quarantine(settings))
     texts = truncated = 0
     official = _asked(predictor) is Questions and settings.output.endswith(".json")
     with _output(settings.output) as out:
-        predictions = predictor.stream(table.read())
+        answered = predictor.answered(table.read(), table.path)
         write = _written_officially if official else _written_by_line
-        for prediction in write(predictions, out):
+        for prediction in write(answered, out):
             texts += 1
             truncated += prediction.truncated
     if table.counts.skipped:
-        say_counts(table, quarantine)
-    lost = lost_part(predictor.task) if isinstance(predictor, Predictor) else "their end"
-    warn_of_cuts(str(table.path), truncated, texts, predictor.max_length, lost=lost)
+        say_counts(table)
+    warn_of_cuts(str(table.path), truncated, texts, predictor.limit)
     asked = _asked(predictor) in (Questions, Choice)
     say(f"{counted(texts, 'question' if asked else 'text')} answered", quiet=settings.quiet)
     return Predicted(texts, truncated)
@@ -84,26 +85,28 @@ def _check_ending(output: str) -> None:
         )
 
 
-def _written_by_line(predictions: Iterable[Answer], out: TextIO) -> Iterator[Answer]:
-    """Each as a line of JSON."""
+def _written_by_line(answered: Iterable[AnsweredRow], out: TextIO) -> Iterator[Answer]:
+    """Each as a line of JSON, with the line on which its row begins: some rows may have been skipped."""
     escaped = (out.encoding or "utf-8").lower() not in ("utf-8", "utf8")  # JSON can say all in ASCII
-    for prediction in predictions:
-        out.write(json.dumps(prediction.to_dict(), ensure_ascii=escaped) + "\n")
+    for row, prediction in answered:
+        out.write(json.dumps({"line": row.line, **prediction.to_dict()}, ensure_ascii=escaped) + "\n")
         yield prediction
 
 
-def _written_officially(predictions: Iterable[Answer], out: TextIO) -> Iterator[Answer]:
+def _written_officially(answered: Iterable[AnsweredRow], out: TextIO) -> Iterator[Answer]:
     """Answers to questions by their ids in one object, as SQuAD's and CMRC's scripts read them."""
     official: dict[str, str] = {}
-    for prediction in predictions:
+    for _, prediction in answered:
         official |= official_answers([prediction])
         yield prediction
     out.write(json.dumps(official, ensure_ascii=False, indent=2) + "\n")
 
 
-def _quarantine(output: str) -> Path:
+def _quarantine(settings: PredictSettings) -> Path:
     """Where unusable rows go: beside the output and under its name, as a folder may hold several."""
-    return Path("bad_rows.jsonl") if output == "-" else Path(output).with_suffix(".bad_rows.jsonl")
+    if settings.output != "-":
+        return Path(settings.output).with_suffix(".bad_rows.jsonl")
+    return quarantine_here("stdin" if settings.input == "-" else Path(settings.input).name)
 
 
 def _asked(predictor: Predictor | MaskedPredictor) -> type[AnyTask]:
@@ -111,11 +114,12 @@ def _asked(predictor: Predictor | MaskedPredictor) -> type[AnyTask]:
     return type(predictor.task) if isinstance(predictor, Predictor) else Classification
 
 
-def _texts(predictor: Predictor | MaskedPredictor, settings: PredictSettings, quarantine: Path) -> Table[Any]:
+def _texts(predictor: Predictor | MaskedPredictor, settings: PredictSettings) -> Table[Any]:
     task = _asked(predictor)
+    check_columns(task, settings)
     if settings.input == "-":
-        return task.listen(sys.stdin.buffer, settings, quarantine=quarantine)
-    table: Table[Any] = task.table(Path(settings.input), settings, labelled=False, quarantine=quarantine)
+        return task.listen(sys.stdin.buffer, settings)
+    table: Table[Any] = task.table(Path(settings.input), settings, labelled=False)
     return told(table, quiet=settings.quiet)
 
 

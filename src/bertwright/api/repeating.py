@@ -7,15 +7,18 @@ do by hand with `--seed SEED --split-seed S`. So each goes on where it was kille
 from dataclasses import replace
 from typing import Any
 
-from bertwright.api.common import say, warning_once
-from bertwright.api.reporting import describe_run
+from bertwright.api.common import one_of_several, say
+from bertwright.api.reporting import REPORT, describe_run
 from bertwright.api.run_folder import RunFolder
 from bertwright.api.training_run import Train, Trained, certify, figures_of
 from bertwright.api.training_sets import split_seed
 from bertwright.evaluation.repeats import Repeats, Repetition
 from bertwright.files import read_json, write_json
+from bertwright.model.config import BertConfig
+from bertwright.model.folder import CONFIG
 from bertwright.settings import FinetuneSettings
 from bertwright.settings.shared import Language
+from bertwright.tasks.kinds import task_of
 from bertwright.training.device import Compute
 
 SEEDS = "seeds"
@@ -34,13 +37,16 @@ def train_seeds(settings: FinetuneSettings, compute: Compute, folder: RunFolder,
         The best one's figures, with those of all as `seeds`; or that one was stopped.
     """
     runs: list[Repetition] = []
-    with warning_once():
+    with one_of_several():
         for number in range(settings.seeds):
             seed = (settings.seed + number) % 2**32
             part = folder.part(SEEDS, seed)
+            single = _of_seed(settings, part, seed, first=number == 0)
+            if not part.is_of(single):  # but of a search that had found other settings before it was asked for more
+                part.clear()
             if not part.finished:
                 say(f"seed {seed} ({number + 1} of {settings.seeds})", quiet=settings.quiet)
-                done = train(_of_seed(settings, part, seed, first=number == 0))
+                done = train(single)
                 if done.stopped_by is not None:
                     return replace(done, folder=folder.output)
             trained = figures_of(part, seed)
@@ -50,6 +56,18 @@ def train_seeds(settings: FinetuneSettings, compute: Compute, folder: RunFolder,
                 if run is not repeats.best:
                     folder.part(SEEDS, run.number).remove_model()
     return _publish(folder, compute, repeats, settings.lang)
+
+
+def make_room(settings: FinetuneSettings, folder: RunFolder) -> None:
+    """Ask a run that is there for more seeds; a finished single training becomes the first of several.
+
+    Raises:
+        UsageError: See `RunFolder.grow`.
+    """
+    first = folder.part(SEEDS, settings.seed)
+    if folder.finished and not first.finished:
+        first.become_part(folder, _of_seed(settings, first, settings.seed, first=True))
+    folder.grow(settings)
 
 
 def _of_seed(settings: FinetuneSettings, part: RunFolder, seed: int, *, first: bool) -> FinetuneSettings:
@@ -72,10 +90,15 @@ def _publish(folder: RunFolder, compute: Compute, repeats: Repeats, language: La
     measured = read_json(folder.run / "metrics.json")
     assert isinstance(measured, dict)
     write_json(folder.run / "metrics.json", {**measured, "seeds": repeats.to_dict()})
-    describe_run(folder.output, language)
+    describe_run(folder, language)
     certify(folder, best.best_step, compute)
-    for line in repeats.table(starred=best.number):
+    task = task_of(BertConfig.from_file(folder.output / CONFIG))
+    for line in repeats.table(starred=best.number, names=task.metrics if task else None):
         say(line)
     value = best.metrics["validation"][repeats.metric]
-    say(f"model of seed {best.number} (validation {repeats.metric} {value:.4f}) written to {folder.output}")
+    report = folder.run / REPORT
+    say(
+        f"model of seed {best.number} (validation {repeats.metric} {value:.4f}) written to {folder.output}, "
+        f"all figures to {report}"
+    )
     return figures_of(folder, best.number)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bertwright.api.common import say, settled, warn
+from bertwright.api.run_folder import RunFolder
 from bertwright.errors import DataError
 from bertwright.evaluation.card import model_card
 from bertwright.evaluation.report.record import RunRecord
@@ -28,29 +29,28 @@ def report(settings: ReportSettings | None = None, /, **options: object) -> Path
         BertwrightError: The folder holds no run that is finished, or its files are damaged.
     """
     settings = settled(ReportSettings, settings, options)
-    path = _write(settings.folder, settings.lang, settings.output)
+    path = _write(RunRecord.read(settings.folder), settings.lang, settings.output)
     say(f"report written to {path}")
     return path
 
 
-def describe_run(folder: Path, language: Language) -> None:
+def describe_run(folder: RunFolder, language: Language) -> None:
     """Model card and report of a fine-tuning that has just ended, from what it wrote down of itself."""
-    config = BertConfig.from_file(folder / CONFIG)
-    write_file(folder / "README.md", model_card(RunRecord.read(folder), config))
-    write_report(folder, language)
+    config = BertConfig.from_file(folder.output / CONFIG)
+    write_file(folder.output / "README.md", model_card(RunRecord.of(folder.run), config))
+    write_report(folder.run, language)
 
 
-def write_report(folder: Path, language: Language) -> Path | None:
-    """The report of a run that has just ended; why there is none is no reason to lose the run."""
+def write_report(run: Path, language: Language) -> Path | None:
+    """The report of what has just been written into this folder; why there is none is no reason to lose the run."""
     try:
-        return _write(folder, language, None)
+        return _write(RunRecord.of(run), language, None)
     except DataError as error:
         warn(f"no {REPORT} was written: {error}")
         return None
 
 
-def _write(folder: Path, language: Language | None, output: Path | None) -> Path:
-    record = RunRecord.read(folder)
+def _write(record: RunRecord, language: Language | None, output: Path | None) -> Path:
     words = Words(language or ("zh" if record.settings.get("lang") == "zh" else "en"))
     path = output or record.folder / REPORT
     write_file(path, whole_report(record, words))

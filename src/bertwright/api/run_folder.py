@@ -5,11 +5,11 @@ it goes on from, and `finished.json` is there once the model folder is whole. A 
 parts, each an output folder of its own: `OUT/run/seeds/0` and so on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile, rmtree
-from typing import Any
+from typing import Any, TypeVar
 
 from bertwright.errors import BertwrightError, DataError, SnapshotError, UsageError
 from bertwright.files import make_folder, read_json, remove_leftovers, replacing, sha256_file, write_file, write_json
@@ -20,6 +20,7 @@ from bertwright.training.run import BEST
 _LOCK, _SETTINGS, _ORIGIN, _FINISHED = "lock", "settings.yaml", "data.json", "finished.json"
 _PARTS = ("seeds", "folds", "trials")
 TRIAL = "trial.json"
+_S = TypeVar("_S", bound=Settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +99,13 @@ class RunFolder:
         for path in (first, *(_entries(self.run) - {first, *last, self.run / _LOCK}), *last):
             _remove(path)
 
-    def begin(self, settings: Settings, origin: Mapping[str, Any]) -> None:
+    def begin(self, settings: Settings, origin: Mapping[str, Any]) -> bool:
         """Write down what the run begins with, or check that the run that is there began with the same.
 
         A run without a snapshot has nothing to lose: it begins again, with whatever was corrected since.
+
+        Returns:
+            Whether more is asked of the run that is there than before, as `grow` makes it.
 
         Raises:
             UsageError: A setting or a file has changed since; the text names each with both values.
@@ -110,10 +114,11 @@ class RunFolder:
         if not self.begun:
             write_json(self.run / _ORIGIN, origin)
             write_file(self.run / _SETTINGS, settings.to_yaml())
-            return
+            return False
         try:
-            before = type(settings).from_file(self.run / _SETTINGS, {})
-            changed = _differences(before, settings) + _changed_files(self.run / _ORIGIN, origin)
+            before = self.settings(type(settings))
+            grown = [] if self.newest_step and not self.finished else settings.more_than(before)
+            changed = _differences(before, settings, besides=grown) + _changed_files(self.run / _ORIGIN, origin)
         except BertwrightError as error:
             raise SnapshotError(
                 f"{self.run} does not tell what its run began with ({str(error).partition(';')[0]}; it may be a run of "
@@ -124,6 +129,28 @@ class RunFolder:
                 f"{self.output} holds a run with other settings: {'; '.join(changed)}; go on with the old ones, "
                 "choose another --output-dir, or start anew with --overwrite"
             )
+        return bool(grown)
+
+    def settings(self, kind: type[_S]) -> _S:
+        """What the run is of."""
+        return kind.from_file(self.run / _SETTINGS, {})
+
+    def is_of(self, settings: Settings) -> bool:
+        """Whether the run that is there, if there is one, has these settings."""
+        there = (self.run / _SETTINGS).exists()
+        return not there or not _differences(self.settings(type(settings)), settings)
+
+    def grow(self, settings: Settings) -> None:
+        """Take these settings, which ask for more, and be unfinished again; the model stays until there is another.
+
+        Raises:
+            UsageError: The model is no longer what the run wrote, and only its figures could be kept.
+        """
+        if self.finished:
+            self._check_model(self)
+            self.remove_spent()
+            _remove(self.run / _FINISHED)
+        write_file(self.run / _SETTINGS, settings.to_yaml())
 
     def remove_leftovers(self) -> None:
         """Remove what processes that were killed did not finish writing."""
@@ -137,12 +164,23 @@ class RunFolder:
 
     def changed_since_finished(self) -> list[str]:
         """Names of model files that are missing, or are not those of the certificate."""
-        certificate = read_json(self.run / _FINISHED)
+        return self._changed_since(self)
+
+    def _changed_since(self, finished: "RunFolder") -> list[str]:
+        """Names of model files that are missing here, or are not those that this run wrote."""
+        certificate = read_json(finished.run / _FINISHED)
         hashes = certificate.get("sha256") if isinstance(certificate, dict) else None
         if not isinstance(hashes, dict):
-            raise DataError(f"{self.run / _FINISHED} holds no hashes: start anew with --overwrite")
+            raise DataError(f"{finished.run / _FINISHED} holds no hashes: start anew with --overwrite")
         files = {name: self.output / name for name in hashes}
         return [name for name, path in files.items() if not path.is_file() or sha256_file(path) != hashes[name]]
+
+    def _check_model(self, finished: "RunFolder") -> None:
+        for name in self._changed_since(finished):
+            raise UsageError(
+                f"{self.output / name} is not the file that the run wrote, and its weights are nowhere else: "
+                "choose another --output-dir, or start anew with --overwrite"
+            )
 
     def remove_spent(self) -> None:
         """Remove what a finished run no longer needs."""
@@ -164,15 +202,28 @@ class RunFolder:
     def adopt(self, part: "RunFolder") -> None:
         """Take over the model of a finished part, and the files of its run that this one does not have itself.
 
-        The config comes last, as without it no folder is a model.
+        The config comes last, as without it no folder is a model. A part without its model gave it away before.
+
+        Raises:
+            UsageError: That model is no longer here.
         """
-        (self.output / CONFIG).unlink(missing_ok=True)
         model = sorted(_files(part.output), key=lambda path: path.name == CONFIG)
+        if model:
+            (self.output / CONFIG).unlink(missing_ok=True)
+        else:
+            self._check_model(part)
         own = {_LOCK, _SETTINGS, _ORIGIN, _FINISHED}
         run = [path for path in _files(part.run) if path.name not in own]
-        for path in [*run, *model]:
-            with replacing(self.output / path.relative_to(part.output)) as temporary:
-                copyfile(path, temporary)
+        _copy([*run, *model], part.output, self.output)
+
+    def become_part(self, whole: "RunFolder", settings: Settings) -> None:
+        """Be the finished run of a single training that is one of several now, with these settings; without its model.
+
+        Its certificate comes last, as without it the part is not finished.
+        """
+        write_file(self.made(_SETTINGS), settings.to_yaml())
+        run = [path for path in _files(whole.run) if path.name not in (_LOCK, _SETTINGS)]
+        _copy(sorted(run, key=lambda path: path.name == _FINISHED), whole.output, self.output)
 
 
 def _entries(folder: Path) -> set[Path]:
@@ -183,6 +234,12 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in _entries(folder) if path.is_file())
 
 
+def _copy(paths: Iterable[Path], source: Path, target: Path) -> None:
+    for path in paths:
+        with replacing(target / path.relative_to(source)) as temporary:
+            copyfile(path, temporary)
+
+
 def _remove(path: Path) -> None:
     if path.is_dir():
         rmtree(path)
@@ -190,10 +247,11 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _differences(before: Settings, now: Settings) -> list[str]:
+def _differences(before: Settings, now: Settings, besides: Collection[str] = ()) -> list[str]:
     old, new = before.model_dump(mode="json"), now.model_dump(mode="json")
-    fixed = (name for name in new if name not in now.free_on_resume())
-    return [f"{name} was {old[name]}, now {new[name]}" for name in fixed if old[name] != new[name]]
+    changed = [name for name in new if old[name] != new[name] and name not in {*now.free_on_resume(), *besides}]
+    fewer = before.more_than(now)
+    return [f"{name} was {old[name]}, now {new[name]}{' (it can only grow)' * (name in fewer)}" for name in changed]
 
 
 def _changed_files(path: Path, now: Mapping[str, Any]) -> list[str]:

@@ -109,7 +109,7 @@ class StartingPoint:
 
         `dropout` is for this training alone: who fine-tunes the model that comes out wants BERT's own again.
         """
-        config = replace(self.config, labels=(), problem_type=None)
+        config = replace(self.config, labels=(), problem_type=None, task={})
         torch.manual_seed(seed)
         model = _initialised(PreTraining(_with_dropout(config, dropout), pairs=pairs), config)
         return model, config, None if self.folder is None else self.folder.load_into(model).describe()

@@ -12,7 +12,8 @@ from typing import Any
 
 from bertwright.api.common import say, settled, show
 from bertwright.api.finetuning import finetune
-from bertwright.api.training_run import Trained
+from bertwright.api.run_folder import RunFolder
+from bertwright.api.training_run import Trained, figures_of
 from bertwright.errors import UsageError
 from bertwright.evaluation.suite_table import TaskScore, average, suite_table
 from bertwright.files import write_file, write_json
@@ -30,8 +31,8 @@ class SuiteResult:
 
     Attributes:
         folder: Where results.json, results.md and the models are.
-        scores: Of each task, in the order of the suite; those that were done, when stopped before the end.
-        average: Over the tasks, in percent; None when stopped before the end.
+        scores: Of each task that the folder has of this model, in the order of the suite; those of former calls, too.
+        average: Over these tasks, in percent; None when stopped before the end.
         stopped_by: Name of the signal that ended it early; the same command goes on.
     """
 
@@ -68,8 +69,6 @@ def squad(settings: SquadSettings | None = None, /, **options: object) -> SuiteR
 def _run(suite: Suite, settings: SuiteSettings) -> SuiteResult:
     files = {name: find_files(folder, suite.tasks[name]) for name, folder in _folders(suite, settings).items()}
     tell = partial(say, quiet=settings.quiet)
-    scores: dict[str, TaskScore] = {}
-    used: dict[str, dict[str, Any]] = {}
     for name, found in files.items():
         task = suite.tasks[name]
         chosen = _settings(suite, task, found, settings, settings.output_dir / name)
@@ -78,16 +77,42 @@ def _run(suite: Suite, settings: SuiteSettings) -> SuiteResult:
             tell(f"{task.title}: {path} is left out: no labels in it, or another form than {found.train.name}")
         trained = finetune(chosen)
         if trained.stopped_by is not None:
+            scores = {name: _score(suite.tasks[name], done) for name, (done, _) in _done(suite, settings).items()}
             scored = MappingProxyType(scores)
             return SuiteResult(settings.output_dir, scored, None, trained.stopped_by, trained.exit_code)
-        scores[name], used[name] = _score(task, trained), chosen.model_dump(mode="json", exclude_defaults=True)
-    table = suite_table(suite.title, settings.model, scores)
-    entries = {name: {**score.to_dict(), "settings": used[name]} for name, score in scores.items()}
-    whole = {"suite": suite.title, "model": settings.model, "average": average(scores), "tasks": entries}
+    return _publish(suite, settings)
+
+
+def _publish(suite: Suite, settings: SuiteSettings) -> SuiteResult:
+    """The table, and every value, of all that the folder has: a task may be added by itself."""
+    done = _done(suite, settings)
+    scores = {name: _score(suite.tasks[name], trained) for name, (trained, _) in done.items()}
+    mean, missing = average(scores), [name for name in suite.tasks if name not in scores]
+    entries = {name: {**score.to_dict(), "settings": done[name][1]} for name, score in scores.items()}
+    whole = {"suite": suite.title, "model": settings.model, "average": mean, "missing": missing, "tasks": entries}
+    table = suite_table(suite.title, settings.model, scores, of=len(suite.tasks))
     write_json(settings.output_dir / "results.json", whole)
     write_file(settings.output_dir / "results.md", table + "\n")
     show(table)
-    return SuiteResult(settings.output_dir, MappingProxyType(scores), average(scores))
+    return SuiteResult(settings.output_dir, MappingProxyType(scores), mean)
+
+
+def _done(suite: Suite, settings: SuiteSettings) -> dict[str, tuple[Trained, dict[str, Any]]]:
+    """The tasks that are finished in the folder, with their settings; a table is of one model, so those of others not.
+
+    Returns:
+        What came of each, and the settings that are not the default.
+    """
+    done = {}
+    for name, task in suite.tasks.items():
+        folder = RunFolder(settings.output_dir / name)
+        if folder.finished:
+            used = folder.settings(FinetuneSettings)
+            if (used.model, used.task) == (settings.model, task.kind) and used.test is not None:
+                done[name] = (figures_of(folder, used.seed), used.model_dump(mode="json", exclude_defaults=True))
+            else:
+                say(f"{task.title}: {folder.output} is of {used.model}: not in the table", quiet=settings.quiet)
+    return done
 
 
 def _folders(suite: Suite, settings: SuiteSettings) -> dict[str, Path]:
@@ -137,6 +162,7 @@ def _settings(suite: Suite, task: SuiteTask, files: TaskFiles, given: SuiteSetti
             **chosen,
             **files.form,
             "task": task.kind,
+            "positive_label": files.positive,
             "best_metric": task.figures[0],
             "train": files.train,
             "validation": files.validation,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 import bertwright
-from bertwright.api.common import say, warn
+from bertwright.api.common import say, say_result, warn
 from bertwright.api.reporting import REPORT
 from bertwright.api.run_folder import RunFolder
 from bertwright.evaluation.repeats import Repeats, Repetition
@@ -92,7 +92,7 @@ def environment(compute: Compute) -> dict[str, object]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
-        "device": compute.describe(),
+        **compute.to_dict(),
     }
 
 
@@ -120,7 +120,7 @@ def say_metrics(
     """
     for split, found in metrics.items():
         chosen = {name: found[name] for name in names or found if name in found}
-        say(f"{split}: " + "  ".join(figures(chosen, intervals.get(split, {}), positive)))
+        say_result(f"{split}: " + "  ".join(figures(chosen, intervals.get(split, {}), positive)))
 
 
 def figures_of(folder: RunFolder, seed: int | None) -> Trained:
@@ -138,16 +138,26 @@ def figures_of(folder: RunFolder, seed: int | None) -> Trained:
 
 
 def finished_before(folder: RunFolder, seed: int | None) -> Trained:
-    """Tell that there is nothing to do; returns what the finished run found."""
-    folder.remove_spent()
+    """What a run found that was finished when it was called again; the user is told."""
+    folder.remove_spent()  # killed after its certificate, it could not do that itself
+    trained = figures_of(folder, seed)
+    _warn_of_changes(folder)
+    say(f"{folder.output} is finished already: nothing to do (--overwrite starts anew)")
+    _tell_again(folder, trained)
+    return trained
+
+
+def _warn_of_changes(folder: RunFolder) -> None:
     for name in folder.changed_since_finished():
         warn(f"{folder.output / name} is not the file that the run wrote")
-    say(f"{folder.output} is finished already: nothing to do (--overwrite starts anew)")
-    trained, page = figures_of(folder, seed), folder.run / REPORT
+
+
+def _tell_again(folder: RunFolder, trained: Trained) -> None:
+    """Main figures and report, as when the run ended; where there is no report, all figures."""
+    page = folder.run / REPORT
     if page.exists():
-        record = RunRecord.read(folder.output)
+        record = RunRecord.of(folder.run)
         say_metrics(trained.metrics, names=record.main_figures, positive=record.positive)
         say(f"all figures are in {page}")
     else:
         say_metrics(trained.metrics)
-    return trained

@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bertwright.api.common import extra_columns, say, say_counts, told, warning_once
+from bertwright.api.common import extra_columns, patient, say, say_counts, told, warning_once
 from bertwright.api.findings import counts_of, of_table, said_before
 from bertwright.errors import UsageError
 from bertwright.settings import FinetuneSettings
 from bertwright.tasks.checks.files import LabelledFiles, context_of, label_names
 from bertwright.tasks.checks.finding import Finding
 from bertwright.tasks.checks.listed import short_findings
-from bertwright.tasks.checks.reading import CUT_TEXTS, how_to_lose_less
+from bertwright.tasks.checks.reading import cut_texts_of
+from bertwright.tasks.classification import Classification, check_repeated
 from bertwright.tasks.finetuning import Rows, TaskExamples, split
 from bertwright.tasks.folds import folds
-from bertwright.tasks.kinds import TASKS, AnyTask, check_settings, guess_task, lost_part
+from bertwright.tasks.kinds import TASKS, AnyTask, check_settings, guess_task
 from bertwright.text.wordpiece import WordPiece
 
 
@@ -56,17 +57,20 @@ class TrainingSets:
 
     @classmethod
     def _read(cls, settings: FinetuneSettings, folder: Path) -> "TrainingSets":
-        kind, found = task_kind(settings), list[Finding]()
-        train = _read(kind, settings.train, "train", settings, folder, found=found)
+        kind = task_kind(settings)
+        train, found = _read(kind, settings.train, "train", settings, folder)
         kind.check_training(train)
         if settings.left_out is not None:
             number, count = settings.left_out
             task = kind.learn(train, settings)  # of all rows: a rare label may be in that fold alone
             train = train.take(np.flatnonzero(fold_of_each(task, train, settings, count) != number))
         if settings.validation is not None:
-            validation = _read(kind, settings.validation, "validation", settings, folder, found=found)
+            validation, of_validation = _read(kind, settings.validation, "validation", settings, folder)
+            found += of_validation
         else:
-            train, validation = split_off(kind, train, settings)
+            parts = split_off(kind, train, settings)
+            _say_split(train, settings)
+            train, validation = parts
         if settings.left_out is None:
             task = kind.learn(train, settings)  # weights of classes are of what is learned from
         say(f"train: {task.describe(train)}", quiet=settings.quiet)
@@ -76,7 +80,8 @@ class TrainingSets:
         check_metric(task, settings.best_metric)
         rows = {"train": train, "validation": validation}
         if settings.test is not None:
-            rows["test"] = _read(kind, settings.test, "test", settings, folder, found=found)
+            rows["test"], of_test = _read(kind, settings.test, "test", settings, folder)
+            found += of_test
             task.check(rows["test"], known)
         files = LabelledFiles(task, rows)
         return cls(task, train, validation, counts_of(files), [*short_findings(files), *found])
@@ -87,36 +92,38 @@ class TrainingSets:
 
     def cuts(self, encoded: Sequence[TaskExamples[Any]], max_length: int, positions: int) -> Iterator[Finding]:
         """How many texts of each set lose a part, of a model that could read as many tokens as it has positions."""
-        for role, examples in zip(("train", "validation"), encoded, strict=True):
-            if cut := int(examples.cut.sum()):
-                text = (
-                    f"{role}: {cut} of {len(examples.cut)} texts are longer than {max_length} tokens (the longest has "
-                    f"{examples.full_lengths.max()}) and lose {lost_part(self.task)}"
-                )
-                most = int(np.quantile(examples.full_lengths, 0.99, method="higher"))
-                yield Finding("warning", CUT_TEXTS, text, how_to_lose_less(self.task, most, max_length, positions))
+        sets = {"train": self.train, "validation": self.validation}
+        for (role, rows), examples in zip(sets.items(), encoded, strict=True):
+            yield from cut_texts_of(self.task, role, rows, examples, max_length=max_length, positions=positions)
 
 
 def split_off(kind: type[AnyTask], rows: Rows[Any], settings: FinetuneSettings) -> tuple[Rows[Any], Rows[Any]]:
     """Training and validation rows, where the user has no file of the latter.
 
     Raises:
-        DataError: There are too few rows.
+        DataError: There are too few rows, of all or of each label.
     """
-    seed, of_contexts = split_seed(settings), context_of(rows.items[0]) is not None
-    divided = split(
+    if kind is Classification:
+        check_repeated([row.label for row in rows], rows.path)
+    return split(
         rows,
-        [kind.stratum(row) for row in rows],
+        kind.strata(rows),
         settings.validation_fraction,
-        seed=seed,
+        seed=split_seed(settings),
         groups=kind.groups(rows),
         labels=[label_names(row) for row in rows],
-        alike="contexts" if of_contexts else "different rows",
+        alike="contexts" if _of_contexts(rows) else "different rows",
     )
-    parts = "each label" if any(map(label_names, rows)) else "the contexts" if of_contexts else "the rows"
-    share = f"{settings.validation_fraction:.0%} of {parts}, seed {seed}"
+
+
+def _say_split(rows: Rows[Any], settings: FinetuneSettings) -> None:
+    parts = "each label" if any(map(label_names, rows)) else "the contexts" if _of_contexts(rows) else "the rows"
+    share = f"{settings.validation_fraction:.0%} of {parts}, seed {split_seed(settings)}"
     say(f"validation set split off {rows.path}: {share}", quiet=settings.quiet)
-    return divided
+
+
+def _of_contexts(rows: Rows[Any]) -> bool:
+    return context_of(rows.items[0]) is not None
 
 
 def train_rows(settings: FinetuneSettings, folder: Path) -> tuple[AnyTask, Rows[Any]]:
@@ -126,7 +133,7 @@ def train_rows(settings: FinetuneSettings, folder: Path) -> tuple[AnyTask, Rows[
         DataError, UsageError: See `TrainingSets.read`.
     """
     kind = task_kind(settings)
-    rows = _read(kind, settings.train, "train", settings, folder, found=[])
+    rows, _ = _read(kind, settings.train, "train", settings, folder)
     kind.check_training(rows)
     return kind.learn(rows, settings), rows
 
@@ -137,8 +144,7 @@ def fold_of_each(task: AnyTask, rows: Rows[Any], settings: FinetuneSettings, cou
     Raises:
         DataError: There is too little for so many folds.
     """
-    strata = [task.stratum(row) for row in rows]
-    return folds(rows.path, strata, count, seed=split_seed(settings), groups=task.groups(rows))
+    return folds(rows.path, task.strata(rows), count, seed=split_seed(settings), groups=task.groups(rows))
 
 
 def split_seed(settings: FinetuneSettings) -> int:
@@ -206,12 +212,11 @@ def task_kind(settings: FinetuneSettings) -> type[AnyTask]:
 
 
 def _read(
-    kind: type[AnyTask], path: Path, role: str, settings: FinetuneSettings, folder: Path, *, found: list[Finding]
-) -> Rows[Any]:
-    """The rows of a file; what reading it brought up is added to `found`."""
-    quarantine = quarantine_file(folder, role)
-    table = told(kind.table(path, settings, labelled=True, quarantine=quarantine), quiet=settings.quiet)
+    kind: type[AnyTask], path: Path, role: str, settings: FinetuneSettings, folder: Path
+) -> tuple[Rows[Any], list[Finding]]:
+    """The rows of a file, and what reading it brought up."""
+    table = patient(kind.table(path, settings, labelled=True), settings, quarantine_file(folder, role))
+    told(table, quiet=settings.quiet)
     rows = Rows(path, list(table.read()))
-    say_counts(table, quarantine, quiet=settings.quiet)
-    found += of_table(table)
-    return rows
+    say_counts(table, quiet=settings.quiet)
+    return rows, of_table(table, role)

@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from bertwright.api.common import say, settled, warning_once
+from bertwright.api.common import one_of_several, say, settled
 from bertwright.api.finetuning import claimed, finetune, train_once
 from bertwright.api.repeating import train_seeds
 from bertwright.api.run_folder import TRIAL, RunFolder, file_origin
@@ -33,7 +33,7 @@ from bertwright.files import read_json, write_file, write_json
 from bertwright.settings import FinetuneSettings, TuneSettings
 from bertwright.settings.command import chosen, flags
 from bertwright.settings.search_space import Space, read_space
-from bertwright.tasks.metrics import LOWER_IS_BETTER
+from bertwright.tasks.figures import LOWER_IS_BETTER
 from bertwright.text.complaints import counted
 from bertwright.training.device import Compute
 from bertwright.training.loop import Step
@@ -69,7 +69,8 @@ def tune(settings: TuneSettings | None = None, /, **options: object) -> Trained:
         # Not the test file, not even for its hash: what was not opened cannot have helped to choose.
         files = given_files(settings.model_copy(update={"test": None}))
         origins = {"model": model, **{role: file_origin(path) for role, path in files.items()}}
-        folder.begin(settings, {**origins, "space": _space_origin(settings, space)})
+        if folder.begin(settings, {**origins, "space": _space_origin(settings, space)}):
+            folder.grow(settings)
         if folder.finished:
             return finished_before(folder, settings.seed)
         folder.remove_leftovers()
@@ -122,7 +123,7 @@ class _Search:
         cls, settings: TuneSettings, space: Space, compute: Compute, folder: RunFolder, origins: Mapping[str, Any]
     ) -> "_Search":
         """Read the training file for the metric, and open the study."""
-        task, _ = train_rows(settings.model_copy(update={"quiet": True}), folder.run)
+        task, _ = train_rows(settings, folder.run)
         metric = check_metric(task, settings.best_metric)
         origin = _identity(settings, space, origins)
         study = open_study(
@@ -140,7 +141,7 @@ class _Search:
     def result(self) -> Trained:
         """Do trials until all are done or time is up, then train the best settings."""
         try:
-            with warning_once():
+            with one_of_several():
                 stopped = self._search()
         except KeyboardInterrupt as error:
             text = (
@@ -158,8 +159,8 @@ class _Search:
         say(f"best: trial {best['number']}, {self.metric} {best['value']:.4f}: {best['command']}")
         if self.settings.worker:
             return Trained(self.folder.output, {}, 0, metric=self.metric)
-        chosen = FinetuneSettings.create(_with(self.settings, best["parameters"]))
-        return train_seeds(chosen, self.compute, self.folder, finetune)
+        winning = FinetuneSettings.create(_with(self.settings, best["parameters"]))
+        return train_seeds(winning, self.compute, self.folder, finetune)
 
     def _search(self) -> Trained | None:
         """Trial after trial; returns what was stopped, if one was."""
@@ -222,19 +223,23 @@ class _Search:
     def _trained(self, claim: Claim, parameters: Mapping[str, Any], part: RunFolder) -> _Outcome | Trained:
         """Train, or go on; returns the training itself where it was stopped."""
         if self.study.attempts(claim, part.newest_step) > MOST_ATTEMPTS:
-            died = f"the process died {MOST_ATTEMPTS} times at the same place: too little memory?"
-            return _Outcome("failed", None, died)
+            killed = f"its process was killed {MOST_ATTEMPTS} times before it got beyond step {part.newest_step}"
+            return _Outcome("failed", None, f"{killed}, for its memory or otherwise")
         try:
             settings = FinetuneSettings.create(_of_trial(self.settings, parameters, part.output))
         except UsageError as problem:  # each of them is fine by itself
             return _Outcome("failed", None, str(problem))
         try:
             trained = train_once(settings, _Reporter(self.study, claim, self.metric, prune=self.settings.prune))
+        except KeyboardInterrupt:
+            self.study.take_back(claim)
+            raise
         except _Pruned:
             return _Outcome("pruned", None)
         except (TrainingError, RuntimeError, MemoryError) as problem:
             return _Outcome("failed", None, next(iter(str(problem).splitlines()), type(problem).__name__))
         if trained.stopped_by is not None:
+            self.study.take_back(claim)
             return trained
         return _Outcome("complete", trained.metrics["validation"][self.metric])
 
@@ -284,7 +289,7 @@ def _searched(settings: TuneSettings) -> Space:
 def _identity(settings: TuneSettings, space: Space, origins: Mapping[str, Any]) -> dict[str, Any]:
     """What all workers of a study agree on: settings, space, and the content of files wherever they lie."""
     paths = {"model", "train", "validation", "test", "vocab", "space", "storage", "study_name"}
-    paths |= settings.free_on_resume()
+    paths |= settings.free_on_resume() | settings.growing()
     named = {name: value for name, value in settings.model_dump(mode="json").items() if name not in paths}
     named["precision"] = None  # a machine with a GPU may help one without
     named |= {f"content of {role}": origin["sha256"] for role, origin in origins.items()}
@@ -321,6 +326,7 @@ def _of_trial(settings: TuneSettings, parameters: Mapping[str, Any], output: Pat
         "overwrite": False,
         "explain": False,
         "keep_snapshots": 1,
+        "quiet": True,
     }
 
 

@@ -12,7 +12,7 @@ from bertwright.text.wordpiece import Encoded
 SMOOTHING = 0.1  # occurrences that every token is given in every class, so that none is impossible anywhere
 
 
-def commonest(labels: Int64[np.ndarray, " B"], count: int) -> NDArray[np.int64]:
+def commonest_label(labels: Int64[np.ndarray, " B"], count: int) -> NDArray[np.int64]:
     """The commonest of the training labels as the answer to `count` texts, whatever they say."""
     return np.full(count, np.bincount(labels).argmax())
 

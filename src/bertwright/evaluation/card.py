@@ -6,11 +6,13 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bertwright.evaluation.card_metadata import metadata
-from bertwright.evaluation.report.numbers import COUNTS
 from bertwright.evaluation.report.record import RunRecord
 from bertwright.model.config import BertConfig
 from bertwright.settings import PretrainSettings
+from bertwright.tasks.classification import TEMPERATURE
+from bertwright.tasks.figures import is_count
 from bertwright.tasks.long_texts import LongTexts
+from bertwright.tasks.multilabel import THRESHOLDS
 from bertwright.text.complaints import printable
 
 _MOST_LABELS = 50
@@ -28,6 +30,16 @@ class _Kind(NamedTuple):
     """How transformers' pipeline is called; None where there is none for it."""
     remark: str | None = None
     """What makes the pipeline's answers others than those of the figures."""
+
+
+_THRESHOLDS = (
+    "Labels are given from thresholds on that were chosen on the validation set. transformers knows none: it gives "
+    "every label a score."
+)
+_TEMPERATURE = (
+    "Scores are calibrated with a temperature. transformers knows none: its labels are the same, its scores are not."
+)
+_LONG = "Of a longer text transformers reads the beginning alone: its answers are others than those of the figures."
 
 
 _TEXT = _Kind(
@@ -97,6 +109,7 @@ def model_card(record: RunRecord, config: BertConfig) -> str:
             f"{_purpose(kind, config)}. "
             f"It reads texts of {record.settings['max_length']} tokens; {longer}.",
             "",
+            *_began(record),
             *_figures(record),
             "How it was made: `run/report.html` shows all of it, `run/settings.yaml` has every setting, "
             "`run/log.jsonl` the curves, `run/data.json` the hashes of the data.",
@@ -105,7 +118,7 @@ def model_card(record: RunRecord, config: BertConfig) -> str:
             *example,
             "```",
             "",
-            *([kind.remark, ""] if kind.remark else []),
+            *_remarks(kind, config),
         ]
     )
 
@@ -137,9 +150,27 @@ def pretraining_card(settings: PretrainSettings, config: BertConfig, metrics: Ma
     )
 
 
+def _remarks(kind: _Kind, config: BertConfig) -> list[str]:
+    """What makes the answers of transformers' pipeline others than those that the figures are of."""
+    tuned = any(threshold != 0.5 for threshold in config.task.get(THRESHOLDS, ()))
+    remarks = [
+        kind.remark,
+        _THRESHOLDS if tuned else None,
+        _TEMPERATURE if TEMPERATURE in config.task else None,
+        _LONG if LongTexts.of(config.task).way != "head" else None,
+    ]
+    return [line for remark in remarks if remark for line in (remark, "")]
+
+
 def _origin(record: RunRecord) -> str:
     model = _code(str(record.settings["model"]))
     return f"trained from random weights, of the size {model}," if record.from_scratch else f"fine-tuned from {model}"
+
+
+def _began(record: RunRecord) -> list[str]:
+    """What of the model was random, or of its folder not used; of random weights all is said elsewhere."""
+    began = record.metrics.get("began")
+    return [] if began is None or record.from_scratch else [f"When training began: {_code(began)}.", ""]
 
 
 def _purpose(kind: _Kind, config: BertConfig) -> str:
@@ -163,7 +194,7 @@ def _figures(record: RunRecord) -> list[str]:
     splits = [split for split in ("validation", "test") if split in record.metrics]
     head = ["metric", *splits, *(["95 % interval (test)"] if record.intervals else [])]
     head += [f"{split}, {len(seeds['runs'])} seeds" for split in splits] if seeds else []
-    names = sorted({name for split in splits for name in record.metrics[split] if not name.endswith(COUNTS)})
+    names = sorted({name for split in splits for name in record.metrics[split] if not is_count(name)})
     rows = [f"| {' | '.join([name, *_cells(record, splits, name, seeds)])} |" for name in names]
     said = ["Intervals: bootstrap over the rows of the test file.", ""] if record.intervals else []
     if record.positive is not None:

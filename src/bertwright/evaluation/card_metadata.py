@@ -14,9 +14,9 @@ import yaml
 from bertwright.evaluation.report.record import RunRecord
 from bertwright.model.config import PRESETS
 from bertwright.settings.yaml_file import to_yaml
+from bertwright.tasks.figures import is_quality
 
 _THEIR_NAMES: Mapping[str, str] = MappingProxyType({"pearson": "pearsonr", "spearman": "spearmanr"})
-_NO_FIGURES = ("total", "threshold")
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _HEAD = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 
@@ -72,5 +72,5 @@ def _results(pipeline: str, record: RunRecord) -> dict[str, Any]:
 
 def _figures(record: RunRecord) -> Iterable[dict[str, Any]]:
     for name, value in record.figures.items():
-        if not name.endswith(_NO_FIGURES):
+        if is_quality(name):
             yield {"type": _THEIR_NAMES.get(name, name), "name": name, "value": value}

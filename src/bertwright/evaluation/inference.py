@@ -12,16 +12,16 @@ from bertwright.batches.order import Rows, token_batches
 from bertwright.tasks.task import Examples, Measurable, Outputs, Task
 from bertwright.training.device import Compute
 
-WINDOW = 4096  # rows that are sorted by length, and held in memory, at a time
+CHUNK = 4096  # rows that are sorted by length, and held in memory, at a time
 
 RowT = TypeVar("RowT")
 
 
-def windows(rows: Iterable[RowT], size: int = WINDOW) -> Iterator[list[RowT]]:
+def chunks(rows: Iterable[RowT], size: int = CHUNK) -> Iterator[list[RowT]]:
     """Consecutive rows in lists of at most `size`."""
     iterator = iter(rows)
-    while window := list(islice(iterator, size)):
-        yield window
+    while chunk := list(islice(iterator, size)):
+        yield chunk
 
 
 def outputs(
@@ -61,6 +61,11 @@ def measure(
     model: nn.Module, task: Task[Any], examples: Measurable[Any], compute: Compute, batch_tokens: int = 4096
 ) -> dict[str, float]:
     """The task's metrics on a data set."""
+    return figures(task, all_outputs(model, task, examples, compute, batch_tokens), examples)
+
+
+def figures(task: Task[Any], found: Outputs, examples: Measurable[Any]) -> dict[str, float]:
+    """The task's metrics, from what a model said of all things in the examples."""
     tally = task.tally()
-    tally.add(all_outputs(model, task, examples, compute, batch_tokens), examples)
+    tally.add(found, examples)
     return tally.metrics()

@@ -72,17 +72,20 @@ class Repeats:
             runs.append(Repetition(entry[kind], entry["best_step"], metrics))
         return cls(kind, values["metric"], runs)
 
-    def table(self, starred: int | None = None) -> list[str]:
-        """A line for each figure: that of each training, then of several mean ± deviation; a star marks this number."""
+    def table(self, starred: int | None = None, *, names: Sequence[str] | None = None) -> list[str]:
+        """A line for each figure, or each of these names: of each training, then of several mean ± deviation.
+
+        A star marks this number.
+        """
         heads = [f"{self.kind} {run.number}{'*' if run.number == starred else ''}" for run in self.runs]
-        names = [(split, name) for split, figures in self.mean.items() for name in figures]
-        side = max(len(f"{split} {name}") for split, name in names)
+        shown = [(split, name) for split, of in self.mean.items() for name in names or of if name in of]
+        side = max(len(f"{split} {name}") for split, name in shown)
         widths = [max(len(head), 7) for head in heads]
         means, stds = self.mean, self.std
         lines = ["  ".join([" " * side, *(f"{head:>{width}}" for head, width in zip(heads, widths, strict=True))])]
         several = len(self.runs) > 1
         lines[0] += "  mean ± std" if several else ""
-        for split, name in names:
+        for split, name in shown:
             cells = [f"{run.metrics[split][name]:{width}.4f}" for run, width in zip(self.runs, widths, strict=True)]
             spread = [f"{means[split][name]:.4f} ± {stds[split][name]:.4f}"] if several else []
             lines.append("  ".join([f"{f'{split} {name}':<{side}}", *cells, *spread]))

@@ -50,12 +50,12 @@ def average(scores: Mapping[str, TaskScore]) -> float:
     return fmean(score.mean for score in scores.values())
 
 
-def suite_table(title: str, model: str, scores: Mapping[str, TaskScore]) -> str:
-    """A Markdown table: the figures' names below the tasks', then the model's row."""
+def suite_table(title: str, model: str, scores: Mapping[str, TaskScore], of: int) -> str:
+    """A Markdown table: the figures' names below the tasks', then the model's row; `of` so many tasks in the suite."""
     names = [score.title for score in scores.values()]
     figures = [" / ".join(score.figures) for score in scores.values()]
     rows = [
-        [title, *names, "average"],
+        [title, *names, "average" if len(names) == of else f"average of {len(names)} of {of} tasks"],
         ["---", *["---:"] * (len(names) + 1)],
         ["", *figures, ""],
         [model.replace("|", "\\|"), *(score.cell() for score in scores.values()), f"{average(scores):.1f}"],

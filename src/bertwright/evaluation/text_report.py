@@ -5,8 +5,8 @@ from types import MappingProxyType
 from typing import Any
 
 from bertwright.evaluation.comparison import Difference
-from bertwright.evaluation.report.numbers import COUNTS, OF_POSITIVE
 from bertwright.evaluation.uncertainty import Interval
+from bertwright.tasks.figures import OF_POSITIVE, is_count
 
 _WIDEST_MATRIX = 12
 _CORNER = "true \\ predicted"
@@ -16,7 +16,7 @@ _NONE: Mapping[str, Interval] = MappingProxyType({})
 def figures(metrics: Mapping[str, float], intervals: Mapping[str, Interval], positive: str | None = None) -> list[str]:
     """`accuracy 0.8841 [0.869, 0.899]`, `f1 0.8 of 'positive'`, and so on."""
     return [
-        f"{name} {value:.{0 if name.endswith(COUNTS) else 4}f}"
+        f"{name} {value:.{0 if is_count(name) else 4}f}"
         + (" [{:.3f}, {:.3f}]".format(*intervals[name]) if name in intervals else "")
         + (f" of {positive!r}" if positive is not None and name in OF_POSITIVE else "")
         for name, value in metrics.items()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertwright.batches.order import stream
+from bertwright.tasks.figures import is_quality
 
 DRAWS = 1_000
 Interval = tuple[float, float]
@@ -19,7 +20,6 @@ Measure = Callable[[NDArray[np.float64]], Mapping[str, float]]
 _MOST = 100_000_000  # rows that are drawn in all, and fewer draws beyond that
 _FEWEST = 200  # draws, however many rows there are
 _LEVELS = (2.5, 97.5)
-_NO_FIGURES = ("total", "threshold")  # ends of the names of what says how a figure came about
 _BOOTSTRAP = 7  # sets this random stream apart from others
 
 
@@ -54,7 +54,7 @@ def intervals(measure: Measure, weights: Iterable[NDArray[np.float64]]) -> dict[
             drawn.setdefault(name, []).append(figure)
     found: dict[str, Interval] = {}
     for name, figures in drawn.items():
-        if not name.endswith(_NO_FIGURES):
+        if is_quality(name):
             low, high = np.percentile(figures, _LEVELS)
             found[name] = (float(low), float(high))
     return found

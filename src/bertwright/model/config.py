@@ -76,8 +76,11 @@ class BertConfig:
         classifier_dropout: Dropout before a head; None stands for `hidden_dropout_prob`.
         pad_token_id: Only kept for other programs: tokens are flat here, and nothing is padded.
         labels: Names of the classes in the order of the logits; empty where there are none.
-        problem_type: One of `PROBLEM_TYPES`, or None.
+        problem_type: One of `PROBLEM_TYPES`, or None. As to transformers, a sequence classifier of one output that says
+            nothing else is a regression.
         task: What a task needs for its answers and Hugging Face has no name for; stored under the key `bertwright`.
+        architecture: transformers' class for the weights in the folder that this was read from, if it says so. No part
+            of what a BERT is: `to_dict` is told the class of what is written.
 
     Raises:
         ValueError: A value is out of range or does not fit another one; the text names both.
@@ -100,6 +103,7 @@ class BertConfig:
     labels: tuple[str, ...] = ()
     problem_type: str | None = None
     task: Mapping[str, Any] = field(default_factory=dict)
+    architecture: str | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         self._check_numbers()
@@ -151,7 +155,7 @@ class BertConfig:
                 found = f"{key} is {reprlib.repr(value)}, not {plain!r}"
                 raise ModelFolderError(f"{path} does not describe a BERT that can be read here: {found}")
         try:
-            return cls(**_known_values(content), labels=_labels(content), task=_task(content))
+            return cls(**_known_values(content))
         except (ValueError, OverflowError) as error:
             raise ModelFolderError(f"{path}: {error}") from error
 
@@ -210,12 +214,20 @@ class BertConfig:
             raise ValueError(f"two labels are named {twice[0]!r}")
 
 
-_FILE_TYPES = MappingProxyType({f.name: f.type for f in fields(BertConfig) if f.name not in ("labels", "task")})
 _OURS = "bertwright"
+_FILE_TYPES = MappingProxyType(
+    {f.name: f.type for f in fields(BertConfig) if f.name not in ("labels", "task", "architecture")}
+)
 
 
 def _known_values(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _typed(name, kind, content[name]) for name, kind in _FILE_TYPES.items() if name in content}
+    values = {name: _typed(name, kind, content[name]) for name, kind in _FILE_TYPES.items() if name in content}
+    labels, architecture = _labels(content), _architecture(content)
+    if len(labels) == 1 and architecture == "BertForSequenceClassification" and values.get("problem_type") is None:
+        values["problem_type"] = "regression"
+    placeholders = tuple(f"LABEL_{index}" for index in range(len(labels)))  # what transformers calls no names
+    labels = () if labels == placeholders else labels
+    return {**values, "labels": labels, "task": _task(content), "architecture": architecture}
 
 
 def _task(content: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -225,6 +237,16 @@ def _task(content: Mapping[str, Any]) -> Mapping[str, Any]:
             f"{_OURS} is {reprlib.repr(found)}, it must be an object"
         )
     return found
+
+
+def _architecture(content: Mapping[str, Any]) -> str | None:
+    """Return the first of `architectures`; transformers writes one."""
+    found = content.get("architectures") or [None]
+    if not isinstance(found, list) or not isinstance(found[0], str | None):
+        raise ValueError(  # noqa: TRY004  (as any other value that is wrong here)
+            f"architectures is {reprlib.repr(found)}, it must be a list of names"
+        )
+    return found[0]
 
 
 def _typed(name: str, kind: Any, value: object) -> object:
@@ -247,6 +269,4 @@ def _labels(content: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
     if not isinstance(names, dict) or names.keys() != {str(index) for index in range(len(names))}:
         raise ValueError(f"id2label is {reprlib.repr(names)}, it must give a name to each of the numbers from 0")
-    labels = tuple(names[str(index)] for index in range(len(names)))
-    placeholders = tuple(f"LABEL_{index}" for index in range(len(names)))  # what transformers calls no names
-    return () if labels == placeholders else labels
+    return tuple(names[str(index)] for index in range(len(names)))

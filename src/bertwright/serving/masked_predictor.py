@@ -6,6 +6,7 @@ The sibling of `predictor`. Knows no command line and no output format.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice, zip_longest
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,12 +15,13 @@ from torch import Tensor
 from bertwright.batches.batch import collate
 from bertwright.batches.order import token_batches
 from bertwright.errors import DataError, ModelFolderError
-from bertwright.evaluation.inference import windows
+from bertwright.evaluation.inference import chunks
 from bertwright.model.folder import ModelFolder
 from bertwright.model.heads import PreTraining
 from bertwright.serving.inputs import longest
+from bertwright.tasks.finetuning import MEMORY, Limit
 from bertwright.tasks.texts import text_rows
-from bertwright.text.complaints import shown
+from bertwright.text.complaints import place, shown
 from bertwright.text.tables.texts import Row
 from bertwright.text.wordpiece import Encoded
 from bertwright.training.device import Compute
@@ -90,12 +92,18 @@ class MaskedPredictor:
         self.model = PreTraining(folder.config)
         missing = folder.load_into(self.model).missing
         if any(name.startswith("cls.predictions.") for name in missing):
+            said = folder.config.architecture or "no class under architectures, and no labels"
             raise ModelFolderError(
-                f"{folder.path} has no label names in config.json: it is not a fine-tuned classifier, nor has it the "
-                "head of a pre-trained model; make one with bertwright finetune or bertwright pretrain"
+                f"{folder.path} is no fine-tuned model (its config.json says {said}), nor has it the head of a "
+                "pre-trained one: make one with bertwright finetune or bertwright pretrain"
             )
         self.judges_pairs = not missing  # a `BertForMaskedLM` has no head for them
         self.model.to(compute.device).eval()
+
+    @property
+    def limit(self) -> Limit:
+        """What is cut of rows."""
+        return Limit(self.max_length)
 
     def predict(self, texts: Sequence[str] | str, pairs: Sequence[str] | str | None = None) -> list[Filled]:
         """Fill the [MASK]s of texts, or of pairs of texts, and judge the pairs; in the order given.
@@ -107,28 +115,32 @@ class MaskedPredictor:
         return list(self.stream(text_rows(texts, pairs)))
 
     def stream(self, rows: Iterable[Row[str]]) -> Iterator[Filled]:
-        """Answers for rows of a table, in their order, in memory that does not grow with their number.
+        """Answers for rows, in their order, in memory that does not grow with their number.
 
         Raises:
             DataError: A row has no [MASK], and is no pair that the model could judge.
         """
-        for window in windows(rows):
-            for row in window:
-                self._check(row)
-            texts, pairs = [row.text for row in window], [row.pair or "" for row in window]
-            encoded = self.tokenizer.encode(
-                texts, pairs if window[0].pair is not None else None, max_length=self.max_length, masks=True
-            )
-            for row, answer, cut in zip(window, self._answers(encoded), encoded.truncated.tolist(), strict=True):
-                yield self._filled(row, answer, cut)
+        return (answer for _, answer in self.answered(rows, MEMORY))
 
-    def _check(self, row: Row[str]) -> None:
+    def answered(self, rows: Iterable[Row[str]], path: Path) -> Iterator[tuple[Row[str], Filled]]:
+        """The same, each beside its row; `path` is the file that they are in, as errors name it."""
+        for chunk in chunks(rows):
+            for row in chunk:
+                self._check(row, path)
+            texts, pairs = [row.text for row in chunk], [row.pair or "" for row in chunk]
+            encoded = self.tokenizer.encode(
+                texts, pairs if chunk[0].pair is not None else None, max_length=self.max_length, masks=True
+            )
+            for row, answer, cut in zip(chunk, self._answers(encoded), encoded.truncated.tolist(), strict=True):
+                yield row, self._filled(row, answer, cut)
+
+    def _check(self, row: Row[str], path: Path) -> None:
         if MASK in row.text or MASK in (row.pair or "") or (row.pair is not None and self.judges_pairs):
             return
         asks = "no [MASK] in it" + (" and no second text" if self.judges_pairs else "")
         raise DataError(
-            f"line {row.line}: {shown(row.text)} has {asks}, and a pre-trained model can do nothing else; labels come "
-            "from a model that was fine-tuned on them"
+            f"{place(path, row.line)}: {shown(row.text)} has {asks}, and a pre-trained model can do nothing "
+            "else; labels come from a model that was fine-tuned on them"
         )
 
     def _answers(self, encoded: Encoded) -> list[_Answer]:

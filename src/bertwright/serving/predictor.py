@@ -4,13 +4,14 @@ What `predict`, `evaluate` and a server share, whatever the task. Knows no comma
 """
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from bertwright.errors import ModelFolderError
-from bertwright.evaluation.inference import all_outputs, windows
+from bertwright.evaluation.inference import all_outputs, chunks
 from bertwright.model.folder import ModelFolder
 from bertwright.serving.inputs import longest
-from bertwright.tasks.finetuning import MEMORY, Answer, Rows, TaskExamples
+from bertwright.tasks.finetuning import MEMORY, Answer, Limit, Rows, RowT, TaskExamples
 from bertwright.tasks.kinds import AnyTask, task_of
 from bertwright.tasks.task import Outputs
 from bertwright.training.device import Compute
@@ -24,15 +25,12 @@ class Predictor:
     ) -> None:
         task = task_of(folder.config)
         if task is None:
-            raise ModelFolderError(
-                f"{folder.path} has no label names in config.json: it is not a fine-tuned model; "
-                "make one with bertwright finetune"
-            )
+            raise ModelFolderError(f"{folder.path} is not a fine-tuned model: make one with bertwright finetune")
         self.task: AnyTask = task
         self.compute, self.batch_tokens = compute, batch_tokens
-        self.config, self.tokenizer = folder.config, folder.tokenizer
+        self.config, self.tokenizer = task.configure(folder.config), folder.tokenizer
         self.max_length = longest(folder, max_length)
-        self.model = task.head(folder.config)
+        self.model = task.head(self.config)
         found = folder.load_into(self.model)
         if found.missing:
             raise ModelFolderError(
@@ -45,6 +43,11 @@ class Predictor:
     def labels(self) -> tuple[str, ...]:
         """Label names in the order of the logits."""
         return self.config.labels
+
+    @property
+    def limit(self) -> Limit:
+        """What is cut of rows."""
+        return self.task.limit(self.max_length)
 
     def predict(self, *given: Any, **named: Any) -> list[Any]:
         """Answers to what is given, in its order; what that is depends on the task.
@@ -59,11 +62,15 @@ class Predictor:
         return list(self.stream(self.task.asked(*given, **named)))
 
     def stream(self, rows: Iterable[Any]) -> Iterator[Answer]:
-        """Answers to rows of a table, in their order, in memory that does not grow with their number."""
-        for window in windows(rows):
-            asked = Rows(MEMORY, window)
+        """Answers to rows, in their order, in memory that does not grow with their number."""
+        return (answer for _, answer in self.answered(rows, MEMORY))
+
+    def answered(self, rows: Iterable[RowT], path: Path) -> Iterator[tuple[RowT, Answer]]:
+        """The same, each beside its row; `path` is the file that they are in, as errors name it."""
+        for chunk in chunks(rows):
+            asked = Rows(path, chunk)
             examples = self.encode(asked)
-            yield from self.task.answers(asked, examples, self.outputs(examples))
+            yield from zip(chunk, self.task.answers(asked, examples, self.outputs(examples)), strict=True)
 
     def encode(self, rows: Rows[Any]) -> TaskExamples[Any]:
         """Some rows as the model reads them."""

@@ -5,6 +5,7 @@ Values come from defaults, then a YAML file, then flags or a call. Knows no sing
 
 import difflib
 import inspect
+import math
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -28,6 +29,10 @@ class Spelled:
 
 class Free:
     """Marks a setting that may differ when a run is resumed: it changes nothing about the resulting weights."""
+
+
+class Grows:
+    """Marks a setting of which a run that is there may be asked for more, also a finished one; None is no limit."""
 
 
 class Leading:
@@ -134,7 +139,17 @@ class Settings(BaseModel):
     @classmethod
     def free_on_resume(cls) -> frozenset[str]:
         """Names of the settings that may differ when a run is resumed."""
-        return frozenset(name for name, field in cls.model_fields.items() if Free in field.metadata)
+        return cls._marked(Free)
+
+    @classmethod
+    def growing(cls) -> frozenset[str]:
+        """Names of the settings of which there may be more when a run is resumed."""
+        return cls._marked(Grows)
+
+    def more_than(self, before: Self) -> list[str]:
+        """Names of the growing settings of which there is more than there was before."""
+        now, then = ({name: _size(getattr(each, name)) for name in self.growing()} for each in (self, before))
+        return sorted(name for name in now if now[name] > then[name])
 
     @classmethod
     def leading(cls) -> str | None:
@@ -151,6 +166,10 @@ class Settings(BaseModel):
             own = inspect.get_annotations(base)
             groups[title] = [name for name in own if name in cls.model_fields and name not in shown]
         return {title: names for title, names in groups.items() if names}
+
+    @classmethod
+    def _marked(cls, mark: type) -> frozenset[str]:
+        return frozenset(name for name, field in cls.model_fields.items() if mark in field.metadata)
 
     @classmethod
     def _requires(cls, name: str) -> bool:
@@ -179,6 +198,10 @@ class Settings(BaseModel):
             return instead
         near = nearest(name, cls.spellings())
         return f"did you mean {cls.name_of(near)}?" if near else f"see bertwright {cls.verb} --help"
+
+
+def _size(value: float | None) -> float:
+    return math.inf if value is None else value
 
 
 def _complaint(name: str, value: Any, message: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, field_serializer, model_validator
 
-from bertwright.settings.base import Free
+from bertwright.settings.base import Free, Grows
 from bertwright.settings.shared import Positive
 from bertwright.settings.verbs import FinetuneSettings
 
@@ -18,9 +18,9 @@ class TuneSettings(FinetuneSettings):
 
     space: Path | None = None
     """YAML file of what to search; bertwright init space prints the usual one, which is searched when not given."""
-    trials: Positive = 20
+    trials: Annotated[Positive, Grows] = 20
     """How many settings to try, in the whole study."""
-    max_hours: Annotated[float | None, Field(gt=0.0), Free] = None
+    max_hours: Annotated[float | None, Field(gt=0.0), Free, Grows] = None
     """Begin no trial after so many hours of work, interruptions not counted; the best so far becomes the model."""
     prune: bool = True
     """Give up a trial whose validation figure is worse than the median of those before it at the same epoch."""
@@ -32,7 +32,7 @@ class TuneSettings(FinetuneSettings):
     """Only work on the trials of --storage; the model is made by the commands without it."""
     stale_seconds: Annotated[Positive, Free] = 120
     """A worker of --storage that was silent for so long is dead: another one does its trial again."""
-    seeds: Positive = 3
+    seeds: Annotated[Positive, Grows] = 3
     """Train the best settings with so many seeds, --seed the first; keep the best model by validation."""
 
     @field_serializer("storage", when_used="json")

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from bertwright.settings.base import Free, Leading, Settings, Spelled
+from bertwright.settings.base import Free, Grows, Leading, Settings, Spelled
 from bertwright.settings.shared import (
     DeviceSettings,
     Fraction,
@@ -56,6 +56,8 @@ class TrainingSettings(LearningSettings):
     """What becomes of the logits of a text's windows (--long window)."""
     stride: Annotated[Positive | None, Spelled("doc_stride")] = None
     """Tokens from one window to the next; not given: 128, at most half of --max-length (qa); 3/4 of a window (long)."""
+    max_question_length: Annotated[Positive, Spelled("max_query_length")] = 64
+    """Tokens that are read of a question, at most half of --max-length (qa)."""
     max_answer_length: Positive = 30
     """Tokens of the longest answer (qa)."""
     crf: bool = False
@@ -146,7 +148,7 @@ class FinetuneSettings(TrainingSettings, MeasureSettings, TableSettings, DeviceS
     """Share of --train that becomes the validation set when none is given (stratified by label)."""
     split_seed: Seed | None = None
     """Decides which rows of --train become the validation set; --seed when not given."""
-    seeds: Positive = 1
+    seeds: Annotated[Positive, Grows] = 1
     """Train with so many seeds, --seed the first; keep the best model by validation, print mean and deviation."""
     folds: Annotated[int | None, Field(ge=2)] = None
     """First cross-validate --train in so many folds: figures on rows that a model has not seen, likely label errors."""

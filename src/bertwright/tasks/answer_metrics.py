@@ -9,13 +9,14 @@ import math
 import re
 import string
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bertwright.tasks.row_counts import Column, Columns, Weights, summed
+from bertwright.tasks.suspicions import Suspicion
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -141,53 +142,44 @@ class AnswerScores(Columns):
         silent = self._no_answer.values > threshold
         return np.asarray(np.where(silent, ~self._has_answer.values, self.exact_matches.values == 1))
 
-    def suspicions(self, threshold: float | NDArray[np.float64]) -> list[str]:
+    def suspicions(self, threshold: float | NDArray[np.float64]) -> list[Suspicion]:
         """Whether every question, or none, is said to have no answer, where that is not so."""
         has_answer = self._has_answer.values
         silent = (self._no_answer.values > threshold) | ~self._says_something.values
         if silent.all() and has_answer.any():
-            return [f"the model says of all {len(silent)} questions that they have no answer"]
+            return [Suspicion("always_silent", {"count": len(silent)})]
         if not silent.any() and not has_answer.all():
-            bare = np.count_nonzero(~has_answer)
-            return [f"the model answers all {len(silent)} questions, although {bare} of them have no answer"]
+            return [Suspicion("never_silent", {"count": len(silent), "bare": int(np.count_nonzero(~has_answer))})]
         return []
+
+    def best_threshold(self) -> float:
+        """The threshold that gives the best F1, all probabilities being known.
+
+        It lies half-way between two of them, so that rounding moves no question across it.
+        """
+        ranked = self._no_answer.values[self._no_answer.order]
+        edges = np.concatenate([[0.0], ranked, [1.0]])
+        between = (edges[:-1] + edges[1:]) / 2
+        reached = self._reached(self.f1s, np.ones(len(ranked)))
+        reached[:-1][between[:-1] >= ranked] = -np.inf  # equal probabilities, between which there is nothing
+        return float(between[reached.argmax()])
 
     def _best(self, scores: Column, times: NDArray[np.float64]) -> tuple[float, float]:
         """The best mean score, and the lowest threshold that gives it.
 
-        Questions are answered one after the other, the surest first; at the beginning, with none answered, the
-        threshold is 0, as in the official script.
+        At the beginning, with no question answered, it is 0, as in the official script. Of equal probabilities, too,
+        some are answered and some not: that is what the script says, and no threshold does.
         """
-        has_answer, order = self._has_answer.values, self._no_answer.order
-        gained = np.where(has_answer, scores.values, -1.0 * self._says_something.values) * times
-        reached = np.cumsum(np.append((times * ~has_answer).sum(), gained[order]))
+        reached = self._reached(scores, times)
         best = int(reached.argmax())
-        threshold = float(self._no_answer.values[order[best - 1]]) if best else 0.0
+        threshold = float(self._no_answer.values[self._no_answer.order[best - 1]]) if best else 0.0
         return 100.0 * float(reached[best]) / float(times.sum()), threshold
 
-
-def answer_metrics(
-    golds: Mapping[str, Sequence[str]],
-    predictions: Mapping[str, str],
-    no_answer_probabilities: Mapping[str, float] | None = None,
-    *,
-    threshold: float = math.inf,
-    chinese: bool = False,
-) -> dict[str, float]:
-    """Return the figures of `AnswerScores.metrics` for predictions by the id of the question, as official files are.
-
-    Args:
-        golds: The right answers of every question; where any has none, the rules of SQuAD 2.0 hold.
-        predictions: The predicted answers; other questions' ones are not looked at.
-        no_answer_probabilities: How probable it is that the context has no answer.
-        threshold: As for `AnswerScores.metrics`.
-        chinese: As for `AnswerScores`.
-    """
-    probabilities = no_answer_probabilities or {}
-    scores = AnswerScores(with_no_answer=not all(golds.values()), chinese=chinese)
-    for key, answers in golds.items():
-        scores.add(answers, predictions.get(key), probabilities.get(key))
-    return scores.metrics(threshold=threshold)
+    def _reached(self, scores: Column, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The sum of the scores with no question answered, and with ever more of them, the surest first."""
+        has_answer = self._has_answer.values
+        gained = np.where(has_answer, scores.values, -1.0 * self._says_something.values) * times
+        return np.cumsum(np.append((times * ~has_answer).sum(), gained[self._no_answer.order]))
 
 
 def _tokens(text: str, *, chinese: bool) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, ClassVar, Self
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Bool, Float, Float32, Float64, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,9 +23,11 @@ from bertwright.model.config import BertConfig
 from bertwright.model.flat import FlatTokens
 from bertwright.model.heads import Headed, MultipleChoice
 from bertwright.settings import FinetuneSettings
+from bertwright.tasks.calibration import Reliability
 from bertwright.tasks.contexts import ContextTask
-from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.finetuning import Rows, lines_shown
 from bertwright.tasks.row_counts import Column, RowTally, Weights, rows_of, summed
+from bertwright.tasks.suspicions import Suspicion
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.tasks.texts import logits
 from bertwright.text.tables.choices import ChoiceRow, open_choices, read_choices
@@ -133,7 +135,7 @@ class ChoiceExamples:
 
     def where(self, rows: NDArray[np.integer[Any]]) -> str:
         """File and lines of these questions."""
-        return f"{self.path}: lines " + ", ".join(map(str, sorted(self.lines[rows].tolist())))
+        return lines_shown(self.path, self.lines[rows])
 
     def side_by_side(self, found: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, "N most"]:
         """The outputs of each question's choices in a row; minus infinity where it has no more."""
@@ -180,10 +182,9 @@ class Choice(ContextTask[ChoiceRow]):
         return f"{len(rows)} questions ({', '.join(f'{count} with {choices} choices' for choices, count in counts)})"
 
     @staticmethod
-    def stratum(row: ChoiceRow) -> str:
+    def strata(rows: Rows[ChoiceRow]) -> Sequence[str]:
         """Nothing tells rows apart that a split should be even in."""
-        del row
-        return ""
+        return [""] * len(rows)
 
     def shown(self, row: ChoiceRow) -> tuple[str, ...]:
         """The context, the question and the choices."""
@@ -238,23 +239,18 @@ class Choice(ContextTask[ChoiceRow]):
         """An empty tally."""
         return ChoiceTally()
 
-    @property
-    def tunes(self) -> bool:
-        """Nothing."""
-        return False
-
-    def tuned(self, outputs: Outputs, examples: ChoiceExamples) -> Self:
-        """Nothing is tuned."""
-        del outputs, examples
-        return self
-
     def answers(self, rows: Rows[ChoiceRow], examples: ChoiceExamples, outputs: Outputs) -> Iterator[Chosen]:
         """The choice that fits best, and how probable each is."""
-        found = torch.from_numpy(examples.side_by_side(outputs)).double().softmax(1)
+        found = _probabilities(examples.side_by_side(outputs))
         best = found.argmax(1).tolist()
         for row, scores, choice, cut in zip(rows, found.tolist(), best, examples.cut.tolist(), strict=True):
             own = tuple(scores[: len(row.choices)])
             yield Chosen(row.id, row.question, row.choices[choice], choice, own, cut)
+
+
+def _probabilities(found: Float32[np.ndarray, "N most"]) -> Float64[Tensor, "N most"]:
+    """Logits of choices as probabilities; 0 where a question has no more choices."""
+    return torch.from_numpy(found).double().softmax(1)
 
 
 class ChoiceTally(RowTally):
@@ -263,6 +259,7 @@ class ChoiceTally(RowTally):
     def __init__(self) -> None:
         super().__init__()
         self._places, self._chosen = Column(dtype=np.int64), Column(dtype=np.int64)
+        self._reliability = Reliability()
 
     @property
     def right(self) -> Bool[np.ndarray, " N"]:
@@ -272,8 +269,10 @@ class ChoiceTally(RowTally):
     def add(self, outputs: Outputs, examples: ChoiceExamples) -> None:
         """Count some questions."""
         found = examples.side_by_side(outputs)
+        chosen = found.argmax(axis=1)
         self._places.add(examples.answers)
-        self._chosen.add(found.argmax(axis=1))
+        self._chosen.add(chosen)
+        self._reliability.add(_probabilities(found).amax(1).numpy(), chosen == examples.answers)
         truth = torch.from_numpy(examples.answers)
         self._losses.add(functional.cross_entropy(torch.from_numpy(found).double(), truth, reduction="none").numpy())
 
@@ -284,17 +283,18 @@ class ChoiceTally(RowTally):
         return {"loss": self.mean_loss(questions, weights), "accuracy": accuracy}
 
     def details(self) -> dict[str, Any]:
-        """How often each place is right, and how often it was chosen."""
+        """How often each place is right, and how often it was chosen; and whether the model is as sure as right."""
         right, chosen = Counter(self._places.values.tolist()), Counter(self._chosen.values.tolist())
         return {
             "places": {
                 str(place): {"right": right[place], "chosen": chosen[place]} for place in sorted({*right, *chosen})
-            }
+            },
+            "calibration": self._reliability.to_dict(),
         }
 
-    def suspicions(self) -> list[str]:
+    def suspicions(self) -> list[Suspicion]:
         """Whether it is always the same place that is chosen."""
         chosen = set(self._chosen.values.tolist())
         if len(chosen) == 1 and len(set(self._places.values.tolist())) > 1:
-            return [f"the model always chooses place {min(chosen)}, counted from 0, in {len(self.losses)} questions"]
+            return [Suspicion("one_place", {"place": min(chosen), "count": len(self.losses)})]
         return []

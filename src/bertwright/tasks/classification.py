@@ -20,13 +20,14 @@ from torch.nn import functional
 from bertwright.errors import DataError, ModelFolderError, UsageError
 from bertwright.model.config import BertConfig
 from bertwright.settings import FinetuneSettings, TableSettings
-from bertwright.tasks.calibration import best_temperature, reliability
+from bertwright.tasks.calibration import Reliability, best_temperature
 from bertwright.tasks.finetuning import Rows, counted
 from bertwright.tasks.focal import focal_cross_entropy
 from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.metrics import Matrix, classification_metrics, per_class
 from bertwright.tasks.ranking import Ranking
 from bertwright.tasks.row_counts import Column, RowCounts, RowTally, Weights, rows_of
+from bertwright.tasks.suspicions import Suspicion
 from bertwright.tasks.task import Outputs
 from bertwright.tasks.texts import LabelledBatch, LabelledTexts, TextAnswer, TextTask, check_known, label_order
 from bertwright.text.tables.texts import Cells, Row, one_label
@@ -161,9 +162,9 @@ class Classification(TextTask[str]):
         return counted(_names(rows))
 
     @staticmethod
-    def stratum(row: Row[str]) -> str:
-        """Its label."""
-        return row.label or ""
+    def strata(rows: Rows[Row[str]]) -> Sequence[str]:
+        """Their labels."""
+        return [row.label or "" for row in rows]
 
     def truth(self, row: Row[str]) -> dict[str, Any]:
         """Its label."""
@@ -228,7 +229,7 @@ class ClassificationTally(RowTally):
         super().__init__()
         self.task = task
         self._cells = RowCounts()  # of the confusion matrix
-        self._confidences = Column()
+        self._reliability = Reliability()
         self._scores, self._positive = Column(), Column(dtype=np.bool_)  # with two labels
 
     @property
@@ -248,12 +249,13 @@ class ClassificationTally(RowTally):
 
     def count(self, found: Float[np.ndarray, "N C"], labels: Int[np.ndarray, " N"]) -> None:
         """Count N texts by their logits."""
-        cells = labels * len(self.task.labels) + found.argmax(axis=1)
+        given = found.argmax(axis=1)
+        cells = labels * len(self.task.labels) + given
         self._cells.add(np.arange(len(cells)), cells, len(cells))
         loss = functional.cross_entropy(torch.from_numpy(found), torch.from_numpy(labels), reduction="none")
         self._losses.add(loss.double().numpy())
         probabilities = self.task.probabilities(found)
-        self._confidences.add(probabilities.max(axis=1))
+        self._reliability.add(probabilities.max(axis=1), given == labels)
         if self.task.positive is not None:
             positive = self.task.labels.index(self.task.positive)
             self._scores.add(probabilities[:, positive])
@@ -273,22 +275,21 @@ class ClassificationTally(RowTally):
         Returns:
             Labels, figures by label, confusion matrix (rows are the truth), calibration; with two labels the curve.
         """
-        calibration = reliability(self._confidences.values, self.right)
         found = {
             "labels": list(self.task.labels),
             "per_class": per_class(self.matrix, self.task.labels),
             "confusion_matrix": self.matrix.tolist(),
-            "calibration": {"temperature": self.task.temperature or 1.0, **calibration},
+            "calibration": {"temperature": self.task.temperature or 1.0, **self._reliability.to_dict()},
         }
         return found if self.task.positive is None else found | {"threshold_curve": self._ranking.curve()}
 
-    def suspicions(self) -> list[str]:
+    def suspicions(self) -> list[Suspicion]:
         """Whether only one label is ever given."""
         true, given = np.count_nonzero(self.matrix.sum(axis=1)), self.matrix.sum(axis=0)
         if np.count_nonzero(given) != 1 or true < 2:
             return []
         only = self.task.labels[int(given.argmax())]
-        return [f"the model gives all {int(given.sum())} texts the label {only!r}: it tells nothing apart"]
+        return [Suspicion("one_label", {"count": int(given.sum()), "label": only})]
 
     @property
     def _ranking(self) -> Ranking:
@@ -334,18 +335,29 @@ def check_classes(labels: Sequence[str], path: Path) -> None:
     """Training needs two labels at least.
 
     Raises:
-        DataError: There is one, or nearly every row has another one.
+        DataError: There is one.
     """
-    distinct = sorted(set(labels))
-    if len(distinct) < 2:
+    if len(set(labels)) < 2:
         raise DataError(
-            f"{path}: all {len(labels)} rows have the label {distinct[0]!r}: there is nothing to tell apart; "
+            f"{path}: all {len(labels)} rows have the label {labels[0]!r}: there is nothing to tell apart; "
             "is it the right --label-column?"
         )
+
+
+def check_repeated(labels: Sequence[str], path: Path) -> None:
+    """Labels of which some are to be held out must come again.
+
+    A validation file needs no such check: it has labels of the training file, so that these are no ids.
+
+    Raises:
+        DataError: Nearly every row has another label.
+    """
+    distinct = sorted(set(labels))
     if len(distinct) > 2 and len(distinct) > len(labels) // 2:
         raise DataError(
             f"{path}: {len(labels)} rows have {len(distinct)} different labels, among them {distinct[0]!r}: "
-            "this looks like an id, a number or a text; is it the right --label-column?"
+            "this looks like an id, a number or a text; is it the right --label-column? If it is, give a file with the "
+            "same labels with --validation"
         )
 
 

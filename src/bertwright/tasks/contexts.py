@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, Generic, Protocol, TypeVar
 
 from bertwright.settings import TableSettings
-from bertwright.tasks.finetuning import HasLine, Rows
+from bertwright.tasks.finetuning import HasLine, PlainTask, Rows
 from bertwright.text.tables.table import Form, Table
 
 _STREAM = Path("standard input")
@@ -23,7 +23,7 @@ class AsksOfContext(HasLine, Protocol):
 RowT = TypeVar("RowT", bound=AsksOfContext)
 
 
-class ContextTask(ABC, Generic[RowT]):
+class ContextTask(PlainTask, ABC, Generic[RowT]):
     """How such files are opened, and that rows which share a context stay together in a split."""
 
     @staticmethod
@@ -32,12 +32,10 @@ class ContextTask(ABC, Generic[RowT]):
         """Find out the form of a file."""
 
     @classmethod
-    def table(
-        cls, path: Path, settings: TableSettings, *, labelled: bool, quarantine: Path | None = None
-    ) -> Table[RowT]:
+    def table(cls, path: Path, settings: TableSettings, *, labelled: bool) -> Table[RowT]:
         """See `FinetuneTask`."""
-        keep = quarantine if settings.skip_bad_rows else None
-        return Table(path, cls.open(path, labelled=labelled), skip_bad_rows=settings.skip_bad_rows, quarantine=keep)
+        del settings  # columns have well-known names
+        return Table(path, cls.open(path, labelled=labelled))
 
     @staticmethod
     @abstractmethod
@@ -45,10 +43,10 @@ class ContextTask(ABC, Generic[RowT]):
         """Find out the form of a stream without labels; `path` is its name in errors."""
 
     @classmethod
-    def listen(cls, stream: BinaryIO, settings: TableSettings, *, quarantine: Path | None = None) -> Table[RowT]:
+    def listen(cls, stream: BinaryIO, settings: TableSettings) -> Table[RowT]:
         """See `FinetuneTask`."""
-        keep = quarantine if settings.skip_bad_rows else None
-        return Table(_STREAM, cls.hear(stream, _STREAM), skip_bad_rows=settings.skip_bad_rows, quarantine=keep)
+        del settings
+        return Table(_STREAM, cls.hear(stream, _STREAM))
 
     @staticmethod
     def groups(rows: Rows[RowT]) -> Sequence[object]:

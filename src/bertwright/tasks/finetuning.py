@@ -23,6 +23,7 @@ from bertwright.model.config import BertConfig
 from bertwright.model.heads import Headed
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.row_counts import Weights
+from bertwright.tasks.suspicions import Suspicion
 from bertwright.tasks.task import Batch, BatchT_co, BatchT_contra, Measurable, Outputs, Tally, Task
 from bertwright.text.tables.table import Table
 from bertwright.text.wordpiece import WordPiece
@@ -65,6 +66,25 @@ class Rows(Generic[RowT]):
     def take(self, places: NDArray[np.integer[Any]]) -> "Rows[RowT]":
         """The rows at these places, in that order."""
         return Rows(self.path, [self.items[place] for place in places.tolist()])
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How much a model reads at once of what is cut where it is longer.
+
+    Attributes:
+        tokens: The most.
+        lost: What is cut off.
+        what: What is cut: the texts of a row, or some of them.
+    """
+
+    tokens: int
+    lost: str = "their end"
+    what: str = "texts"
+
+    def __str__(self) -> str:
+        """What is said of those that are cut."""
+        return f"are longer than {self.tokens} tokens and lose {self.lost}"
 
 
 class Answer(Protocol):
@@ -126,8 +146,8 @@ class TaskTally(Tally[ExamplesT_contra], Protocol[ExamplesT_contra]):
         """The figures, each row counted as often as its weight says."""
         ...
 
-    def suspicions(self) -> list[str]:
-        """What is so odd about the answers that the user should know; one line each."""
+    def suspicions(self) -> list[Suspicion]:
+        """What is so odd about the answers that the user should know."""
         ...
 
     def details(self) -> dict[str, Any]:
@@ -152,11 +172,11 @@ class FinetuneTask(Task[BatchT_contra], Protocol[RowT, BatchT_contra, ExamplesT]
         ...
 
     @classmethod
-    def table(cls, path: Path, settings: TableSettings, *, labelled: bool, quarantine: Path | None) -> Table[RowT]:
+    def table(cls, path: Path, settings: TableSettings, *, labelled: bool) -> Table[RowT]:
         """Open a file of such rows."""
 
     @classmethod
-    def listen(cls, stream: BinaryIO, settings: TableSettings, *, quarantine: Path | None) -> Table[RowT]:
+    def listen(cls, stream: BinaryIO, settings: TableSettings) -> Table[RowT]:
         """Read a stream of rows without labels, such as standard input, once."""
 
     @staticmethod
@@ -193,8 +213,8 @@ class FinetuneTask(Task[BatchT_contra], Protocol[RowT, BatchT_contra, ExamplesT]
         """Number of rows, and of what in them, on one line."""
 
     @staticmethod
-    def stratum(row: RowT) -> str:
-        """Of what each part of a split gets its share."""
+    def strata(rows: Rows[RowT]) -> Sequence[str]:
+        """What each row counts as, of which each part of a split gets its share."""
         ...
 
     @staticmethod
@@ -208,6 +228,10 @@ class FinetuneTask(Task[BatchT_contra], Protocol[RowT, BatchT_contra, ExamplesT]
 
     def truth(self, row: RowT) -> dict[str, Any]:
         """The row's label as JSON values, to stand beside the answer."""
+
+    def limit(self, max_length: int) -> Limit:
+        """What is cut of rows where the model reads at most so many tokens at once."""
+        ...
 
     def encode(self, rows: Rows[RowT], tokenizer: WordPiece, max_length: int) -> ExamplesT:
         """The rows as examples, labelled if the rows are."""
@@ -233,6 +257,24 @@ class FinetuneTask(Task[BatchT_contra], Protocol[RowT, BatchT_contra, ExamplesT]
         """What a user holds in memory, as rows."""
 
 
+class PlainTask:
+    """What most tasks have in common: a text that is too long loses its end, and nothing is tuned."""
+
+    def limit(self, max_length: int) -> Limit:
+        """See `FinetuneTask`."""
+        return Limit(max_length)
+
+    @property
+    def tunes(self) -> bool:
+        """See `FinetuneTask`."""
+        return False
+
+    def tuned(self, outputs: Outputs, examples: Any) -> Self:
+        """See `FinetuneTask`."""
+        del outputs, examples
+        return self
+
+
 def split(
     rows: Rows[RowT],
     strata: Sequence[str],
@@ -248,8 +290,7 @@ def split(
     Args:
         rows: All rows.
         strata: What each row counts as; its label where it has one.
-        fraction: Share of each stratum that is cut off; one with a single row stays whole. Where all strata are too
-            small for that, it is the share of all rows.
+        fraction: Share of each stratum that is cut off, and of all rows; one with a single row stays whole.
         seed: Decides which rows.
         groups: Rows of equal ones stay together; without any each row is by itself.
         labels: Those of each row, which may have several: none is left for the validation rows alone, where nothing
@@ -264,12 +305,9 @@ def split(
     """
     unit, names = units(strata, groups)
     chosen = np.zeros(len(names), dtype=bool)
-    for stratum in sorted(set(strata)):
+    for stratum, count in _shares(names, fraction, seed):
         places = np.flatnonzero(names == stratum)
-        count = min(round(len(places) * fraction), len(places) - 1)
         chosen[places[shuffled(len(places), seed, crc32(stratum.encode()), _SPLIT)[:count]]] = True
-    if not chosen.any():  # no stratum is large enough for a share of its own
-        chosen[shuffled(len(names), seed, _SPLIT)[: round(len(names) * fraction)]] = True
     if labels:
         _take_back(chosen, unit, labels)
     if not 0 < chosen.sum() < len(chosen):
@@ -279,6 +317,21 @@ def split(
             "give one with --validation, or more with --validation-fraction"
         )
     return rows.take(np.flatnonzero(~chosen[unit])), rows.take(np.flatnonzero(chosen[unit]))
+
+
+def _shares(names: NDArray[Any], fraction: float, seed: int) -> Iterator[tuple[str, int]]:
+    """How much of each stratum is cut off: its exact share rounded down or up, those with the largest remainders up.
+
+    So all together are the share of the whole, which shares that are rounded one by one need not be.
+    """
+    strata, sizes = np.unique(names, return_counts=True)
+    exact = np.round(sizes * fraction, 9)  # 0.29 x 100 is less than 29 in binary
+    shares = np.floor(exact).astype(np.int64)
+    order = shuffled(len(strata), seed, _SPLIT)  # of equal remainders
+    order = order[np.argsort((shares - exact)[order], kind="stable")]
+    order = order[shares[order] < sizes[order] - 1]
+    shares[order[: round(len(names) * fraction) - shares.sum()]] += 1
+    return zip(strata.tolist(), shares.tolist(), strict=True)
 
 
 def _take_back(chosen: NDArray[np.bool_], unit: NDArray[np.int64], labels: Sequence[Collection[str]]) -> None:
@@ -301,6 +354,11 @@ def key_of(*texts: str) -> Key:
     """The same for texts that differ in nothing but case and white space: 8 bytes, however long they are."""
     alike = "\0".join(" ".join(text.split()).casefold() for text in texts)
     return blake2b(alike.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def lines_shown(path: Path, lines: NDArray[np.integer[Any]]) -> str:
+    """`train.csv: lines 2, 7`: each line once, in the order of the file."""
+    return f"{path}: lines " + ", ".join(map(str, sorted(set(lines.tolist()))))
 
 
 def counted(names: Sequence[str] | Mapping[str, int], most: int = 10) -> str:

@@ -1,6 +1,6 @@
 """The tasks that a BERT can be fine-tuned for, by name; and which of them a file of rows asks for.
 
-A new task is one new file in this folder and one line here.
+A new task is one new file in this folder, one line here, and what docs/tasks.md names, at its end.
 """
 
 import math
@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from bertwright.errors import ModelFolderError, UsageError
 from bertwright.model.config import BertConfig
+from bertwright.model.heads import SequenceClassifier
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.choice import Choice
 from bertwright.tasks.classification import POSITIVE, Classification
 from bertwright.tasks.finetuning import FinetuneTask
-from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.multilabel import MultiLabel
 from bertwright.tasks.questions import Questions
 from bertwright.tasks.regression import Regression
@@ -35,6 +35,8 @@ TASKS: Mapping[str, type[AnyTask]] = MappingProxyType(
     {task.name: task for task in (Classification, MultiLabel, Regression, Tagging, Questions, Choice)}
 )
 _PROBLEMS = {"multi_label_classification": MultiLabel.name, "regression": Regression.name}
+_CLASSES = {task.head.architecture: task.name for task in (Tagging, Questions, Choice)}
+_WITHOUT_NAMES = (Regression, Questions, Choice)  # what they put out is called the same in every model
 _LOOKED_AT = 2_000  # rows
 _MOST = 0.9  # of the labels; what is no number among so many is for the reader to complain of
 
@@ -46,21 +48,28 @@ class Guess(NamedTuple):
     reason: str
 
 
+_OF_TEXTS: tuple[type[AnyTask], ...] = (Classification, MultiLabel, Regression)
 _ONLY_FOR: Mapping[str, tuple[type[AnyTask], ...]] = MappingProxyType(
     {
         "calibrate": (Classification,),
         "class_weights": (Classification, MultiLabel, Tagging),
+        "columns": (*_OF_TEXTS, Tagging),
         "crf": (Tagging,),
         "focal_gamma": (Classification, MultiLabel),
+        "label_column": (*_OF_TEXTS, Tagging),
         "label_columns": (MultiLabel,),
         "label_separator": (MultiLabel,),
         "label_smoothing": (Classification, Tagging),
-        "long": (Classification, MultiLabel, Regression),
+        "long": _OF_TEXTS,
         "positive_label": (Classification,),
+        "quoting": (*_OF_TEXTS, Tagging),
+        "text_column": (*_OF_TEXTS, Tagging),
+        "text_pair_column": _OF_TEXTS,
         "tune_thresholds": (MultiLabel, Questions),
-        "window_pooling": (Classification, MultiLabel, Regression),
-        "stride": (Classification, MultiLabel, Regression, Questions),
+        "window_pooling": _OF_TEXTS,
+        "stride": (*_OF_TEXTS, Questions),
         "max_answer_length": (Questions,),
+        "max_question_length": (Questions,),
     }
 )
 """Settings that not every task knows what to do with."""
@@ -73,29 +82,84 @@ def check_settings(kind: type[AnyTask], settings: FinetuneSettings) -> None:
     Raises:
         UsageError: Something is.
     """
-    given = {name for name in _ONLY_FOR if getattr(settings, name) != FinetuneSettings.model_fields[name].default}
-    for name, kinds in _ONLY_FOR.items():
-        if kind not in kinds and name in given:
-            *others, last = (known.name for known in kinds)
-            known = f"{', '.join(others)} and {last}" if others else last
-            raise UsageError(f"{name} is for {known}, and the task is {kind.name}")
+    _refuse(_of_no_use(kind, settings, FinetuneSettings), kind)
     if issubclass(kind, TextTask) and settings.long != "window":
-        for name in sorted(given & _OF_WINDOWS):
+        for name in sorted(_OF_WINDOWS & set(_given(settings, FinetuneSettings))):
             raise UsageError(f"{name} is for texts in windows: set long = window, too, or leave it out")
+
+
+def check_columns(kind: type[AnyTask], settings: TableSettings) -> None:
+    """See that nothing is said of a file that the task would pass over.
+
+    Raises:
+        UsageError: Something is.
+    """
+    _refuse(_of_no_use(kind, settings, TableSettings), kind)
+
+
+def _refuse(names: list[str], kind: type[AnyTask]) -> None:
+    for name in names:
+        *others, last = (known.name for known in _ONLY_FOR[name])
+        known = f"{', '.join(others)} and {last}" if others else last
+        raise UsageError(f"{name} is for {known}, and the task is {kind.name}")
+
+
+def _of_no_use(kind: type[AnyTask], settings: TableSettings, fields: type[TableSettings]) -> list[str]:
+    """Those of some settings that were given although the task does not know what to do with them."""
+    return [name for name in _given(settings, fields) if kind not in _ONLY_FOR[name]]
+
+
+def _given(settings: TableSettings, fields: type[TableSettings]) -> list[str]:
+    known = fields.model_fields
+    return [name for name in _ONLY_FOR if name in known and getattr(settings, name) != known[name].default]
 
 
 def task_of(config: BertConfig) -> AnyTask | None:
     """The task that a model was fine-tuned for; None where it was for none.
 
     Raises:
-        ModelFolderError: It was for one that is not known here.
+        ModelFolderError: It was for one that is not known here, or its config contradicts itself.
     """
-    if not config.labels:
+    told = _told_by_transformers(config)
+    name = config.task.get("name", told)
+    if name is None:
         return None
-    name = config.task.get("name", _PROBLEMS.get(config.problem_type or "", Classification.name))
     if name not in TASKS:
         raise ModelFolderError(f"config.json says that the model was made for the task {name!r}; {_known()}")
+    if config.architecture and name != told:
+        raise ModelFolderError(
+            f"config.json says {name} under bertwright, and by architectures and problem_type "
+            f"{told or config.architecture}: take out what is not true of the weights"
+        )
+    _check_labels(TASKS[name], config.labels)
     return TASKS[name].of(config)
+
+
+def _told_by_transformers(config: BertConfig) -> str | None:
+    """The name of the task that a class of transformers is for; None where it is for none that is known here.
+
+    Where no class is named, labels make a classifier.
+    """
+    if config.architecture == SequenceClassifier.architecture or (config.architecture is None and config.labels):
+        return _PROBLEMS.get(config.problem_type or "", Classification.name)
+    return _CLASSES.get(config.architecture or "")
+
+
+def _check_labels(task: type[AnyTask], labels: tuple[str, ...]) -> None:
+    """See that a config has labels for the task.
+
+    Raises:
+        ModelFolderError: It has none, or too many, or too few.
+    """
+    if not labels and task not in _WITHOUT_NAMES:
+        raise ModelFolderError(
+            f"config.json has no label names, and {task.name} needs them: add id2label, in the order of the outputs"
+        )
+    if (task is Regression and len(labels) > 1) or (task is Classification and len(labels) == 1):
+        said = f"{len(labels)} label names" if len(labels) > 1 else "one label name"
+        raise ModelFolderError(
+            f"config.json is of a {task.name} model and has {said}: correct its problem_type, or its id2label"
+        )
 
 
 def judging(task: AnyTask, positive: str) -> AnyTask:
@@ -115,25 +179,24 @@ def positive_of(task: AnyTask) -> dict[str, str]:
     return {} if positive is None else {POSITIVE: positive}
 
 
-def lost_part(task: AnyTask) -> str:
-    """What texts lose that are too long for the model, if they lose anything."""
-    return task.long.lost if isinstance(task, TextTask) else LongTexts().lost
-
-
 def guess_task(path: Path, settings: TableSettings) -> Guess:
-    """Which task the rows of a file are for, by its form and its labels."""
+    """Which task the rows of a file are for, by its form and its labels: none that passes over columns as named."""
     for looks_so, guess in _FORMS:
-        if looks_so(path):
+        if not _of_no_use(TASKS[guess.name], settings, TableSettings) and looks_so(path, settings):
             return guess
     if settings.label_columns:
         return Guess(MultiLabel.name, "there are several label columns")
     return _guess_by_labels(_label_cells(path, settings), settings.label_separator)
 
 
-_FORMS: tuple[tuple[Callable[[Path], bool], Guess], ...] = (
-    (looks_like_questions, Guess(Questions.name, "there are questions with answers in contexts")),
-    (looks_like_choices, Guess(Choice.name, "there are choices with a right one")),
-    (looks_tagged, Guess(Tagging.name, "every word has a tag")),
+def _looks_tagged(path: Path, settings: TableSettings) -> bool:
+    return looks_tagged(path, tokens_column=settings.text_column, tags_column=settings.label_column)
+
+
+_FORMS: tuple[tuple[Callable[[Path, TableSettings], bool], Guess], ...] = (
+    (lambda path, _: looks_like_questions(path), Guess(Questions.name, "there are questions with answers in contexts")),
+    (lambda path, _: looks_like_choices(path), Guess(Choice.name, "there are choices with a right one")),
+    (_looks_tagged, Guess(Tagging.name, "every word has a tag")),
 )
 
 

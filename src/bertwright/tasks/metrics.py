@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
+from bertwright.tasks.figures import LOWER_IS_BETTER
 from bertwright.tasks.row_counts import Column, Columns, RowCounts, Weights, rows_of, summed
 
 Matrix = NDArray[Any]
 """Counts: whole numbers, unless rows are weighted."""
 Counts = NDArray[Any]
-LOWER_IS_BETTER = frozenset({"loss", "mse", "mae"})
 
 
 def rank(metrics: Mapping[str, float], metric: str) -> tuple[float, float]:

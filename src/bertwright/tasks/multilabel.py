@@ -20,11 +20,13 @@ from torch.nn import functional
 from bertwright.errors import DataError, ModelFolderError
 from bertwright.model.config import BertConfig
 from bertwright.settings import FinetuneSettings, TableSettings
+from bertwright.tasks.calibration import Reliability
 from bertwright.tasks.finetuning import Rows, counted
 from bertwright.tasks.focal import focal_binary_cross_entropy
 from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.metrics import LabelCounts, best_threshold, rank
 from bertwright.tasks.row_counts import Column, RowTally, Weights, rows_of
+from bertwright.tasks.suspicions import Suspicion
 from bertwright.tasks.task import Outputs
 from bertwright.tasks.texts import LabelledBatch, LabelledTexts, TextAnswer, TextTask, check_known, label_order
 from bertwright.text.tables.texts import Cells, Row, several_labels
@@ -131,9 +133,9 @@ class MultiLabel(TextTask[Names]):
         return each + (f"; {bare} without a label" if bare else "")
 
     @staticmethod
-    def stratum(row: Row[Names]) -> str:
-        """Its rarest label would be best; its first one is cheap and nearly as good."""
-        return (row.label or ("",))[0]
+    def strata(rows: Rows[Row[Names]]) -> Sequence[str]:
+        """The rarest label of each would be best; its first one is cheap and nearly as good."""
+        return [(row.label or ("",))[0] for row in rows]
 
     def truth(self, row: Row[Names]) -> dict[str, Any]:
         """Its labels."""
@@ -211,6 +213,7 @@ class MultiLabelTally(RowTally):
         self.task = task
         self.counts = LabelCounts(len(task.labels))
         self._given = Column(dtype=np.int64)
+        self._reliability = Reliability()
 
     @property
     def right(self) -> Bool[np.ndarray, " N"]:
@@ -219,8 +222,11 @@ class MultiLabelTally(RowTally):
 
     def add(self, outputs: Outputs, examples: LabelledTexts) -> None:
         """Count some texts."""
-        given = sigmoid(outputs) >= self.task.thresholds
-        self.counts.add(examples.labels > 0, given)
+        probabilities, truth = sigmoid(outputs), examples.labels > 0
+        given = probabilities >= self.task.thresholds
+        self.counts.add(truth, given)
+        likelier = probabilities >= 0.5
+        self._reliability.add(np.where(likelier, probabilities, 1 - probabilities).ravel(), (likelier == truth).ravel())
         self._given.add(given.sum(axis=1))
         found, wanted = torch.from_numpy(outputs).double(), torch.from_numpy(examples.labels).double()
         self._losses.add(functional.binary_cross_entropy_with_logits(found, wanted, reduction="none").sum(1).numpy())
@@ -231,17 +237,18 @@ class MultiLabelTally(RowTally):
         return {"loss": self.mean_loss(decisions, weights), **self.counts.metrics(weights)}
 
     def details(self) -> dict[str, Any]:
-        """Labels, thresholds, and the figures of each label."""
+        """Labels, thresholds, the figures of each label, and the calibration of what is said of each text and label."""
         return {
             "labels": list(self.task.labels),
             "thresholds": dict(zip(self.task.labels, self.task.thresholds.tolist(), strict=True)),
             "per_class": self.counts.per_class(self.task.labels),
+            "calibration": self._reliability.to_dict(),
         }
 
-    def suspicions(self) -> list[str]:
+    def suspicions(self) -> list[Suspicion]:
         """Whether no text gets a label."""
         if self.counts.texts and not self._given.values.any():
-            return [f"the model gives none of {self.counts.texts} texts a label: its thresholds are never reached"]
+            return [Suspicion("no_label", {"count": self.counts.texts})]
         return []
 
 

@@ -30,8 +30,9 @@ from bertwright.settings import FinetuneSettings
 from bertwright.tasks.answer_metrics import AnswerScores
 from bertwright.tasks.answer_spans import BestSpans, Window, best_spans
 from bertwright.tasks.contexts import ContextTask
-from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.finetuning import Limit, Rows
 from bertwright.tasks.row_counts import Column, RowTally, Weights, summed
+from bertwright.tasks.suspicions import Suspicion
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.text.corpus.words import has_chinese
 from bertwright.text.tables.questions import QuestionRow, open_questions, read_questions
@@ -41,8 +42,7 @@ from bertwright.text.wordpiece import WordPiece, ranges
 
 EDGES = ("start", "end")
 """What the two outputs are called, where classes have their names."""
-LONGEST_QUESTION = 64  # tokens, as in the original code
-STRIDE = 128  # as there
+STRIDE = 128  # tokens, as in the original code
 NOWHERE = -1
 
 
@@ -130,7 +130,7 @@ class QuestionExamples:
         contexts: The context of each question.
         edges: First and last piece of each question's answer; -1 where it has none.
         framing: Ids of [CLS] and [SEP].
-        cut: Of each question, whether it lost its end.
+        asked: Tokens of each question, before its end was cut off.
     """
 
     rows: Rows[QuestionRow]
@@ -139,11 +139,16 @@ class QuestionExamples:
     contexts: Sequence[Context]
     edges: NDArray[np.int64]
     framing: tuple[int, int]
-    cut: NDArray[np.bool_]
+    asked: NDArray[np.int64]
 
     @cached_property
     def _question_lengths(self) -> NDArray[np.int64]:
         return np.array([len(ids) for ids in self.questions], dtype=np.int64)
+
+    @property
+    def cut(self) -> NDArray[np.bool_]:
+        """Of each question, whether it lost its end."""
+        return self.asked > self._question_lengths
 
     @property
     def _counts(self) -> NDArray[np.int64]:
@@ -170,7 +175,7 @@ class QuestionExamples:
     def full_lengths(self) -> NDArray[np.int64]:
         """Tokens of each question with its whole context."""
         contexts = np.array([len(context.ids) for context in self.contexts])
-        lengths: NDArray[np.int64] = self._question_lengths + contexts + 3
+        lengths: NDArray[np.int64] = self.asked + contexts + 3
         return lengths
 
     def places(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
@@ -226,6 +231,7 @@ class Questions(ContextTask[QuestionRow]):
         threshold: How probable it must be that there is no answer for none to be given.
         chinese: Whether answers are compared by the rules of CMRC 2018 instead of SQuAD's.
         stride: Tokens between the beginnings of two windows.
+        max_question_length: Tokens that are read of a question.
         max_answer_length: Tokens of the longest answer.
         n_best: How many answers are looked at.
     """
@@ -242,16 +248,18 @@ class Questions(ContextTask[QuestionRow]):
         threshold: float = 0.5,
         chinese: bool = False,
         stride: int = STRIDE,
+        max_question_length: int = 64,
         max_answer_length: int = 30,
         n_best: int = 20,
     ) -> None:
         self.unanswerable, self.threshold, self.chinese = unanswerable, threshold, chinese
-        self.stride, self.max_answer_length, self.n_best = stride, max_answer_length, n_best
+        self.stride, self.n_best = stride, n_best
+        self.max_question_length, self.max_answer_length = max_question_length, max_answer_length
 
     @property
     def _settings(self) -> dict[str, Any]:
-        names = ("unanswerable", "threshold", "chinese", "stride", "max_answer_length", "n_best")
-        return {name: getattr(self, name) for name in names}
+        lengths = ("stride", "max_question_length", "max_answer_length")
+        return {name: getattr(self, name) for name in ("unanswerable", "threshold", "chinese", *lengths, "n_best")}
 
     @staticmethod
     def hear(stream: BinaryIO, path: Path) -> Form[QuestionRow]:
@@ -276,6 +284,7 @@ class Questions(ContextTask[QuestionRow]):
             unanswerable=any(not row.answers for row in rows),
             chinese=_mostly_chinese(rows),
             stride=settings.stride or min(STRIDE, settings.max_length // 2),  # shorter windows should overlap, too
+            max_question_length=settings.max_question_length,
             max_answer_length=settings.max_answer_length,
         )
 
@@ -299,9 +308,9 @@ class Questions(ContextTask[QuestionRow]):
         return f"{len(rows)} questions to {contexts} contexts" + (f" ({bare} without an answer)" if bare else "")
 
     @staticmethod
-    def stratum(row: QuestionRow) -> str:
+    def strata(rows: Rows[QuestionRow]) -> Sequence[str]:
         """Questions with an answer, and without."""
-        return str(bool(row.answers))
+        return [str(bool(row.answers)) for row in rows]
 
     def shown(self, row: QuestionRow) -> tuple[str, ...]:
         """The question and the context."""
@@ -328,9 +337,13 @@ class Questions(ContextTask[QuestionRow]):
         for line, (question, context) in enumerate(zip(questions, contexts, strict=True), 1):
             yield QuestionRow(str(line), question, context, None, line)
 
+    def limit(self, max_length: int) -> Limit:
+        """See `FinetuneTask`: contexts go through windows, and at most half of one is the question."""
+        return Limit(min(self.max_question_length, half_of(max_length)), what="questions")
+
     def encode(self, rows: Rows[QuestionRow], tokenizer: WordPiece, max_length: int) -> QuestionExamples:
         """Windows of at most `max_length` tokens over each context, behind the question."""
-        longest = min(LONGEST_QUESTION, (max_length - 3) // 2)
+        longest = self.limit(max_length).tokens
         if longest < 1:
             raise UsageError(f"max_length = {max_length} leaves no room for a question and a context")
         flat, counts = tokenizer.tokenize(row.question for row in rows)
@@ -342,7 +355,7 @@ class Questions(ContextTask[QuestionRow]):
         windows = cut_windows(np.array([len(context.ids) for context in contexts]), room, self.stride)
         edges = [_edges(row, context) for row, context in zip(rows, contexts, strict=True)]
         framing = (tokenizer.cls_id, tokenizer.sep_id)
-        return QuestionExamples(rows, windows, questions, contexts, np.array(edges), framing, counts > longest)
+        return QuestionExamples(rows, windows, questions, contexts, np.array(edges), framing, counts)
 
     def losses(self, model: nn.Module, batch: QuestionBatch) -> Mapping[str, Tensor]:
         """Sum over the windows of the mean of both cross-entropies."""
@@ -380,8 +393,7 @@ class Questions(ContextTask[QuestionRow]):
             return self
         tally = self.tally()
         tally.add(outputs, examples)
-        best = tally.scores.metrics().get("best_f1_threshold", self.threshold)
-        return Questions(**{**self._settings, "threshold": best})
+        return Questions(**{**self._settings, "threshold": tally.scores.best_threshold()})
 
     def best(self, outputs: Outputs, examples: QuestionExamples) -> Iterator[BestSpans]:
         """The possible answers to each question."""
@@ -461,11 +473,16 @@ class QuestionTally(RowTally):
         """Of each question, whether its answer matches exactly."""
         return self.scores.right(self._thresholds.values)
 
-    def suspicions(self) -> list[str]:
+    def suspicions(self) -> list[Suspicion]:
         """Whether every question, or none, is said to have no answer."""
         if not self.task.unanswerable or not len(self.losses):
             return []
         return self.scores.suspicions(self._thresholds.values)
+
+
+def half_of(max_length: int) -> int:
+    """Half of the tokens of a window, without [CLS] and twice [SEP]."""
+    return (max_length - 3) // 2
 
 
 def official_answers(answers: Iterable[object]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Regression: a number for a text, or for a pair of texts. Knows no optimizer and no command line."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -17,12 +17,14 @@ from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.metrics import regression_metrics
 from bertwright.tasks.row_counts import Column, RowTally, Weights
+from bertwright.tasks.suspicions import Suspicion
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.tasks.texts import LabelledBatch, LabelledTexts, TextAnswer, TextTask
 from bertwright.text.tables.texts import Cells, Row, number
 
 SCORE = "score"
 """What the only output is called, where classes have their names."""
+_RANGES = 10  # of the numbers, in a split: each of so many rows at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,12 @@ class Regression(TextTask[float]):
         return f"from {found.min():g} to {found.max():g}, mean {found.mean():.3f}"
 
     @staticmethod
-    def stratum(row: Row[float]) -> str:
-        """Its whole number: a part of a split has low ones and high ones."""
-        return str(round(row.label or 0.0))
+    def strata(rows: Rows[Row[float]]) -> Sequence[str]:
+        """Ranges of about equally many numbers each: a part of a split has low ones and high ones."""
+        found = _numbers(rows)
+        ranges = max(1, min(_RANGES, len(rows) // _RANGES))
+        edges = np.sort(found)[len(rows) * np.arange(1, ranges) // ranges]
+        return [str(place) for place in np.searchsorted(edges, found, side="right").tolist()]
 
     def truth(self, row: Row[float]) -> dict[str, Any]:
         """Its number."""
@@ -147,11 +152,11 @@ class RegressionTally(RowTally):
             }
         }
 
-    def suspicions(self) -> list[str]:
+    def suspicions(self) -> list[Suspicion]:
         """Whether all texts get the same number."""
         found = self.found.values
         if len(found) > 1 and np.ptp(found) == 0:
-            return [f"the model gives all {len(found)} texts the same number, {found[0]:g}"]
+            return [Suspicion("one_number", {"count": len(found), "number": float(found[0])})]
         return []
 
 

@@ -18,6 +18,7 @@ from bertwright.text.tables.bad_rows import BadRow
 Options = Mapping[str, Any]
 _ENDINGS = (".tsv", ".csv", ".json", ".jsonl", ".parquet", ".txt")
 _HELD_OUT = ("val", "dev", "test")
+_LOOKED_AT = 1_000  # rows
 _UNLABELLED = ("-1", -1)  # what the hub's copies say of rows whose labels are kept secret
 
 
@@ -33,6 +34,7 @@ class SuiteTask:
         settings: Published settings in which it differs from its suite.
         only: Patterns of its files' names, where several tasks may share a folder; none = all.
         hub: Name of its data set on the hub, where each task of the suite has its own.
+        positive: The label that F1 is of, by its name; as numbers it is the second of two anyway.
     """
 
     title: str
@@ -42,6 +44,7 @@ class SuiteTask:
     settings: Options = field(default_factory=dict)
     only: tuple[str, ...] = ()
     hub: str | None = None
+    positive: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class TaskFiles:
         test: To report on.
         form: Settings with which all are read.
         left_out: Files beside them that cannot be read so, or have no labels.
+        positive: The label that F1 is of, where it has to be said.
     """
 
     train: Path
@@ -78,6 +82,7 @@ class TaskFiles:
     test: Path
     form: Options
     left_out: tuple[Path, ...] = ()
+    positive: str | None = None
 
 
 def _columns(text: str, pair: str | None, label: str) -> Options:
@@ -105,6 +110,7 @@ GLUE = Suite(
             "classification",
             _F1_TOO,
             (_columns("question1", "question2", "is_duplicate"), _columns("question1", "question2", "label")),
+            positive="duplicate",
         ),
         "qnli": SuiteTask("QNLI", "classification", _ACCURACY, (_columns("question", "sentence", "label"),)),
         "sst2": SuiteTask("SST-2", "classification", _ACCURACY, _ONE),
@@ -118,7 +124,11 @@ GLUE = Suite(
             (_columns("sentence1", "sentence2", "score"), *_SENTENCES),
         ),
         "mrpc": SuiteTask(
-            "MRPC", "classification", _F1_TOO, (_columns("#1 String", "#2 String", "Quality"), *_SENTENCES)
+            "MRPC",
+            "classification",
+            _F1_TOO,
+            (_columns("#1 String", "#2 String", "Quality"), *_SENTENCES),
+            positive="equivalent",
         ),
         "rte": SuiteTask("RTE", "classification", _ACCURACY, _SENTENCES),
         "wnli": SuiteTask("WNLI", "classification", _ACCURACY, _SENTENCES),
@@ -186,13 +196,13 @@ def find_files(folder: Path, task: SuiteTask) -> TaskFiles:
         raise UsageError(f"{folder}: no labelled file to report on: dev.*, val.* or test.* like {train.name}")
     validation = labelled[-2] if len(labelled) > 1 else None
     left_out = (path for path in others if path not in {validation, labelled[-1]})
-    return TaskFiles(train, validation, labelled[-1], form, tuple(left_out))
+    return TaskFiles(train, validation, labelled[-1], form, tuple(left_out), _positive(train, task, form))
 
 
 def is_labelled(path: Path, task: SuiteTask, form: Options) -> bool:
     """Whether a file can be read so, with labels in its first row."""
     try:
-        table = TASKS[task.kind].table(path, TableSettings.create(form), labelled=True, quarantine=None)
+        table = TASKS[task.kind].table(path, TableSettings.create(form), labelled=True)
         first = next(table.rows(), None)
     except (UsageError, DataError):
         return False
@@ -205,6 +215,14 @@ def _form(train: Path, task: SuiteTask) -> Options:
     if form is None:
         raise UsageError(f"{train}: not in a form that {task.title} is known in; fine-tune on it by name: `finetune`")
     return form
+
+
+def _positive(train: Path, task: SuiteTask, form: Options) -> str | None:
+    """The positive label, if the first rows call it by its name."""
+    if task.positive is None:
+        return None
+    rows = islice(TASKS[task.kind].table(train, TableSettings.create(form), labelled=True).rows(), _LOOKED_AT)
+    return task.positive if any(getattr(row, "label", None) == task.positive for row in rows) else None
 
 
 def _one(folder: Path, task: SuiteTask, role: str) -> Path:

@@ -109,6 +109,20 @@ def impossible(tags: Sequence[str], scheme: Scheme) -> list[int]:
     return sorted({min(place, len(tags) - 1) for place in places})
 
 
+def are_plain(tags: Iterable[str]) -> bool:
+    """Whether these are no entities' tags, but such as parts of speech: none is `O`, and none has a letter in front.
+
+    Letters alone, as for the words of Chinese, are not plain. Reads no further than up to a tag that decides.
+    """
+    others = False
+    for tag in tags:
+        found = _TAG.fullmatch(tag)
+        if tag == OUTSIDE or (found and found[2]):
+            return False
+        others = others or not found
+    return others
+
+
 def scheme_of(tags: Iterable[Sequence[str]]) -> Scheme:
     """Find out the scheme of a data set: the one in which the fewest of its tags are impossible.
 

@@ -29,9 +29,10 @@ from bertwright.model.heads import CRF, Headed, TokenClassifier
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.classification import balanced_weights, softmax
 from bertwright.tasks.entity_metrics import EntityCounts
-from bertwright.tasks.finetuning import Rows, counted, key_of
+from bertwright.tasks.finetuning import PlainTask, Rows, counted, key_of, lines_shown
 from bertwright.tasks.row_counts import RowTally, Weights, summed
-from bertwright.tasks.tag_schemes import OUTSIDE, Scheme, convert, entities, impossible, scheme_of
+from bertwright.tasks.suspicions import Suspicion
+from bertwright.tasks.tag_schemes import OUTSIDE, Scheme, are_plain, convert, entities, impossible, scheme_of
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.tasks.texts import check_known, open_texts, read_texts
 from bertwright.tasks.valid_tags import likeliest_valid
@@ -203,11 +204,10 @@ class TaggedExamples:
 
     def where(self, rows: NDArray[np.integer[Any]]) -> str:
         """File and lines of the sentences that these windows are of."""
-        lines = sorted(set(self.lines[self.windows.text[rows]].tolist()))
-        return f"{self.path}: lines " + ", ".join(map(str, lines))
+        return lines_shown(self.path, self.lines[self.windows.text[rows]])
 
 
-class Tagging:
+class Tagging(PlainTask):
     """The task: cross-entropy over the tags of each word.
 
     Args:
@@ -238,27 +238,25 @@ class Tagging:
         self.smoothing = smoothing
 
     @staticmethod
-    def listen(stream: BinaryIO, settings: TableSettings, *, quarantine: Path | None = None) -> Table[Sentence]:
+    def listen(stream: BinaryIO, settings: TableSettings) -> Table[Sentence]:
         """See `FinetuneTask`."""
-        return read_texts(stream, settings, quarantine=quarantine).over(sentence_of)
+        return read_texts(stream, settings).over(sentence_of)
 
     @classmethod
-    def table(
-        cls, path: Path, settings: TableSettings, *, labelled: bool, quarantine: Path | None = None
-    ) -> Table[Sentence]:
+    def table(cls, path: Path, settings: TableSettings, *, labelled: bool) -> Table[Sentence]:
         """Open a file of tagged words, or without labels one of texts; see `FinetuneTask`."""
         if not labelled and not looks_tagged(path, needs_tags=False, tokens_column=settings.text_column):
-            texts = open_texts(path, settings, one_label, labelled=False, quarantine=quarantine)
-            return texts.over(sentence_of)
+            return open_texts(path, settings, one_label, labelled=False).over(sentence_of)
+        if settings.columns is not None or settings.quoting is not None:
+            raise UsageError(f"{path}: columns and quoting are for files of texts, and this is one of tagged words")
         file = open_tagged(
             path,
             needs_tags=labelled,
             tokens_column=settings.text_column,
             tags_column=settings.label_column if labelled else None,
         )
-        form = _Sentences.of(file) if labelled else _Sentences(file, INSIDE)
-        keep = quarantine if settings.skip_bad_rows else None
-        return Table(path, form, skip_bad_rows=settings.skip_bad_rows, quarantine=keep)
+        form = _Sentences.of(file, path) if labelled else _Sentences(file, INSIDE)
+        return Table(path, form)
 
     @staticmethod
     def check_training(rows: Rows[Sentence]) -> None:
@@ -305,9 +303,9 @@ class Tagging:
         return f"{len(rows)} sentences of {words} words ({counted(types) or 'no entities'})"
 
     @staticmethod
-    def stratum(row: Sentence) -> str:
-        """The type of its first entity; empty where it has none."""
-        return next((tag.partition("-")[2] for tag in row.tags or () if tag != OUTSIDE), "")
+    def strata(rows: Rows[Sentence]) -> Sequence[str]:
+        """The type of each one's first entity; empty where it has none."""
+        return [next((tag.partition("-")[2] for tag in row.tags or () if tag != OUTSIDE), "") for row in rows]
 
     @staticmethod
     def groups(rows: Rows[Sentence]) -> Sequence[object]:
@@ -393,16 +391,6 @@ class Tagging:
         """An empty tally."""
         return TaggingTally(self)
 
-    @property
-    def tunes(self) -> bool:
-        """Nothing."""
-        return False
-
-    def tuned(self, outputs: Outputs, examples: TaggedExamples) -> Self:
-        """Nothing is tuned: the likeliest tags are the answer."""
-        del outputs, examples
-        return self
-
     def named(self, numbers: NDArray[np.integer[Any]], examples: TaggedExamples) -> list[list[str]]:
         """Numbers of tags as names, sentence by sentence."""
         names = [self.labels[number] if number >= 0 else OUTSIDE for number in numbers.tolist()]
@@ -449,10 +437,10 @@ class TaggingTally(RowTally):
         """Tags, and the figures of each type of entity."""
         return {"labels": list(self.task.labels), "per_class": self.counts.per_type()}
 
-    def suspicions(self) -> list[str]:
+    def suspicions(self) -> list[Suspicion]:
         """Whether no entity is found at all."""
         if len(self.losses) and not self.counts.given:
-            return [f"the model finds no entity in {len(self.losses)} sentences: every word has the tag {OUTSIDE}"]
+            return [Suspicion("no_entity", {"count": len(self.losses), "tag": OUTSIDE})]
         return []
 
 
@@ -488,9 +476,19 @@ class _Sentences:
     scheme: Scheme
 
     @classmethod
-    def of(cls, file: TaggedFile) -> "_Sentences":
-        """Find out the scheme of the whole file."""
-        return cls(file, scheme_of(row.tags or () for row in file.rows() if not isinstance(row, BadRow)))
+    def of(cls, file: TaggedFile, path: Path) -> "_Sentences":
+        """Find out the scheme of the whole file.
+
+        Raises:
+            DataError: Its tags are no entities'.
+        """
+        if are_plain(chain.from_iterable(_tags_in(file))):
+            tag = next(chain.from_iterable(_tags_in(file)))
+            raise DataError(
+                f"{path}: no word has the tag O, and no tag a letter such as B- in front: plain tags, such as parts "
+                f"of speech, are not learned here; where they are entities, write {tag!r} as 'B-{tag}' and 'I-{tag}'"
+            )
+        return cls(file, scheme_of(_tags_in(file)))
 
     @property
     def form(self) -> str:
@@ -508,6 +506,11 @@ class _Sentences:
                 tags = None if row.tags is None else tuple(convert(row.tags, self.scheme, INSIDE))
                 odd = tuple(impossible(row.tags or (), self.scheme))
                 yield Sentence(row.text, tuple(row.offsets), tags, row.line, odd)
+
+
+def _tags_in(file: TaggedFile) -> Iterator[Sequence[str]]:
+    """The tags of each sentence, as the file has them."""
+    return (row.tags or () for row in file.rows() if not isinstance(row, BadRow))
 
 
 def _none_empty(

@@ -19,9 +19,9 @@ from bertwright.errors import DataError, UsageError
 from bertwright.model.flat import FlatTokens
 from bertwright.model.heads import Headed, SequenceClassifier
 from bertwright.settings import TableSettings
-from bertwright.tasks.finetuning import Rows, key_of
+from bertwright.tasks.finetuning import Limit, PlainTask, Rows, key_of, lines_shown
 from bertwright.tasks.long_texts import LongTexts
-from bertwright.tasks.task import Batch, Outputs
+from bertwright.tasks.task import Batch
 from bertwright.text.complaints import bare
 from bertwright.text.long_texts import head_and_tail, in_windows
 from bertwright.text.tables.table import Table
@@ -108,7 +108,7 @@ class LabelledTexts:
 
     def where(self, rows: NDArray[np.integer[Any]]) -> str:
         """File and lines of these texts."""
-        return f"{self.path}: lines " + ", ".join(map(str, sorted(self.lines[rows].tolist())))
+        return lines_shown(self.path, self.lines[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +189,7 @@ def check_known(labels: Sequence[tuple[str, int]], known: Sequence[str], path: P
 
 
 def open_texts(
-    path: Path,
-    settings: TableSettings,
-    read_label: Callable[[Cells], Any],
-    *,
-    labelled: bool,
-    quarantine: Path | None = None,
+    path: Path, settings: TableSettings, read_label: Callable[[Cells], Any], *, labelled: bool
 ) -> Table[Row[Any]]:
     """Open a table of texts as the settings say; `read_label` makes a label of the cells of its column.
 
@@ -212,24 +207,16 @@ def open_texts(
         label_columns=settings.label_columns or (),
         read_label=read_label,
         needs_label=labelled,
-        skip_bad_rows=settings.skip_bad_rows,
-        quarantine=quarantine if settings.skip_bad_rows else None,
         quoting=settings.quoting,
     )
 
 
-def read_texts(stream: BinaryIO, settings: TableSettings, *, quarantine: Path | None) -> Table[Row[Any]]:
+def read_texts(stream: BinaryIO, settings: TableSettings) -> Table[Row[Any]]:
     """Read a stream of texts without labels, once; see `read_stream`."""
-    return read_stream(
-        stream,
-        text_column=settings.text_column,
-        text_pair_column=settings.text_pair_column,
-        skip_bad_rows=settings.skip_bad_rows,
-        quarantine=quarantine if settings.skip_bad_rows else None,
-    )
+    return read_stream(stream, text_column=settings.text_column, text_pair_column=settings.text_pair_column)
 
 
-class TextTask(ABC, Generic[LabelT]):
+class TextTask(PlainTask, ABC, Generic[LabelT]):
     """What tasks over texts share: tables, tokens, and one row of logits a text. A subclass knows labels and losses.
 
     Args:
@@ -258,16 +245,14 @@ class TextTask(ABC, Generic[LabelT]):
         """What labels the rows have, in a few words."""
 
     @classmethod
-    def table(
-        cls, path: Path, settings: TableSettings, *, labelled: bool, quarantine: Path | None = None
-    ) -> Table[Row[LabelT]]:
+    def table(cls, path: Path, settings: TableSettings, *, labelled: bool) -> Table[Row[LabelT]]:
         """See `FinetuneTask`."""
-        return open_texts(path, settings, cls.label_reader(settings), labelled=labelled, quarantine=quarantine)
+        return open_texts(path, settings, cls.label_reader(settings), labelled=labelled)
 
     @staticmethod
-    def listen(stream: BinaryIO, settings: TableSettings, *, quarantine: Path | None = None) -> Table[Row[Any]]:
+    def listen(stream: BinaryIO, settings: TableSettings) -> Table[Row[Any]]:
         """See `FinetuneTask`."""
-        return read_texts(stream, settings, quarantine=quarantine)
+        return read_texts(stream, settings)
 
     def describe(self, rows: Rows[Row[LabelT]]) -> str:
         """Number of rows, and what labels they have."""
@@ -277,6 +262,10 @@ class TextTask(ABC, Generic[LabelT]):
     def groups(rows: Rows[Row[Any]]) -> Sequence[object]:
         """Rows with the same texts: who learned from the one knows the other."""
         return [key_of(*texts_of(row)) for row in rows]
+
+    def limit(self, max_length: int) -> Limit:
+        """See `FinetuneTask`."""
+        return Limit(max_length, self.long.lost)
 
     def encode(self, rows: Rows[Row[LabelT]], tokenizer: WordPiece, max_length: int) -> LabelledTexts:
         """Token ids of the rows' texts or pairs, with their labels.
@@ -312,13 +301,3 @@ class TextTask(ABC, Generic[LabelT]):
             return self.long.pooled(logits(model, batch), batch.windows)
         parts = [replace(batch, tokens=part) for part in batch.tokens.parts(_AT_ONCE)]
         return self.long.pooled(torch.cat([logits(model, part) for part in parts]), batch.windows)
-
-    @property
-    def tunes(self) -> bool:
-        """Nothing, for most."""
-        return False
-
-    def tuned(self, outputs: Outputs, examples: LabelledTexts) -> Self:
-        """Nothing is tuned."""
-        del outputs, examples
-        return self

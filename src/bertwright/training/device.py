@@ -50,6 +50,12 @@ class Compute:
             return f"{torch.cuda.get_device_name(self.device)}, {self.precision}"
         return f"CPU with {counted(torch.get_num_threads(), 'thread')}, {self.precision}"
 
+    def to_dict(self) -> dict[str, str | int]:
+        """The same as JSON values."""
+        if self.device.type == "cuda":
+            return {"device": torch.cuda.get_device_name(self.device), "precision": self.precision}
+        return {"device": "CPU", "threads": torch.get_num_threads(), "precision": self.precision}
+
 
 def memory_of(device: torch.device) -> int:
     """Bytes of memory that the device has, used or not; 0 where that cannot be told."""

@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
 _SLOT, _WORKER, _ERROR, _SPARE, _SECONDS, _ATTEMPTS = "slot", "worker", "error", "spare", "seconds", "attempts"
 _ORIGIN = "origin"
+_GIVEN = "fixed_params"  # Optuna's own name for the parameters that a waiting trial is given
 FEW_TRIALS = 5  # before any is given up
 ENOUGH_TRIALS = 10  # complete ones, to tell what mattered
 _PAUSE = 0.3  # seconds until a database is tried again
@@ -64,6 +64,7 @@ class SharedStudy:
     def __init__(self, study: "Study", worker: str, *, alone: bool, seed: int, stale_seconds: int) -> None:
         self.study, self.worker, self.alone = study, worker, alone
         self.seed, self.stale_seconds = seed, stale_seconds
+        self._unheard: dict[int, float] = {}  # when trials without a sign of life were first seen, by this clock
 
     @property
     def trials(self) -> "list[FrozenTrial]":
@@ -153,6 +154,12 @@ class SharedStudy:
         with _of_optuna():
             claim.trial.set_user_attr(_ATTEMPTS, [count, max(step, before)])
         return int(count)
+
+    def take_back(self, claim: Claim) -> None:
+        """Count the newest attempt no longer: somebody stopped it, which says nothing of the trial."""
+        count, step = claim.trial.user_attrs[_ATTEMPTS]
+        with suppress(TakenOver), _of_optuna():
+            claim.trial.set_user_attr(_ATTEMPTS, [count - 1, step])
 
     def settle(self, claim: Claim, state: str, value: float | None, error: str | None, seconds: float) -> None:
         """Write down how the trial ended: `complete`, `pruned` or `failed`.
@@ -247,7 +254,12 @@ class SharedStudy:
     def _fill(self, slots: int) -> None:
         """A waiting trial for each slot that nobody holds, with the parameters of the lost one."""
         held = self._holders()
-        lost = {trial.user_attrs.get(_SLOT): trial.params for trial in self.trials if _is_lost(trial)}
+        # What it was given counts as well: it may have died before it asked for all of that, or any.
+        lost = {
+            trial.user_attrs.get(_SLOT): {**trial.system_attrs.get(_GIVEN, {}), **trial.params}
+            for trial in self.trials
+            if _is_lost(trial)
+        }
         for slot in range(slots):
             if slot not in held:
                 self.study.enqueue_trial(lost.get(slot, {}), user_attrs={_SLOT: slot})
@@ -264,9 +276,10 @@ class SharedStudy:
             warnings.simplefilter("ignore")  # it is experimental; constraints.txt says with which version it was tried
             fail_stale_trials(self.study)
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            began = trial.datetime_start
-            silent = began is not None and (datetime.now() - began).total_seconds() > self.stale_seconds
-            if silent and _WORKER not in trial.user_attrs:  # died before its first sign of life
+            if _WORKER in trial.user_attrs:
+                continue
+            seen = self._unheard.setdefault(trial.number, time.monotonic())
+            if time.monotonic() - seen > self.stale_seconds:  # its worker died before it gave the first one
                 try:
                     self.study._storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL)
                 except UpdateFinishedTrialError:

@@ -200,6 +200,43 @@ def test_number_letter_and_text_say_the_same(texts: list[str], data: st.DataObje
     assert right_choice(texts_only.texts[number], texts_only, is_key=True) == number
 
 
+def test_answers_counted_from_1_are_known_by_the_whole_file(tmp_path: Path) -> None:
+    rows = [{"context": "c", "option1": "x", "option2": "y", "answer": answer} for answer in ("1", "1", "2", "3")]
+    file = open_choices(put(tmp_path / "a.jsonl", json_lines(*rows)))
+    assert file.form.endswith(", answers counted from 1")
+    *read, beyond = file.rows()
+    assert [row.answer for row in read if isinstance(row, ChoiceRow)] == [0, 0, 1]
+    assert isinstance(beyond, BadRow)
+    assert beyond.reason.startswith("the answer '3' is not a number from 1 to 2, a letter from A to B")
+
+
+@pytest.mark.parametrize(
+    ("fields", "answers", "meant"),
+    [
+        ({"choices": ["a", "b"]}, ["1", 1, "B"], [1, 1, 1]),  # nothing says that they are not counted from 0
+        ({"choices": {"text": ["a", "b"], "label": ["2", "1"]}}, ["1", "2"], [1, 0]),
+        ({"choices": ["2", "7"]}, ["2", "7", 0], [0, 1, 0]),  # texts
+    ],
+)
+def test_names_and_texts_that_are_numbers_count_nothing(
+    fields: dict[str, Any], answers: list[object], meant: list[int], tmp_path: Path
+) -> None:
+    rows = [{"context": "c", **fields, "answer": answer} for answer in answers]
+    file = open_choices(put(tmp_path / "a.jsonl", json_lines(*rows)))
+    assert [row.answer for row in file.rows() if isinstance(row, ChoiceRow)] == meant
+    assert "counted" not in file.form
+
+
+def test_answers_counted_from_0_and_from_1_are_refused(tmp_path: Path) -> None:
+    rows = [{"context": "c", "choices": ["x", "y"], "label": label} for label in (1, 0, 1, 2)]
+    with pytest.raises(DataError) as error:
+        open_choices(put(tmp_path / "a.jsonl", json_lines(*rows)))
+    assert str(error.value) == (
+        f"{tmp_path}/a.jsonl:4: an answer that is the number of its choices, as if they were counted from 1, "
+        "and on line 2 one that is 0; count all of them from 0, or write letters from A"
+    )
+
+
 # ---- what cannot be used
 
 

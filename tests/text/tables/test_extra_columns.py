@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bertwright.errors import UsageError
+from bertwright.text.tables.bad_rows import BadRowPolicy
 from bertwright.text.tables.columns import Named
 from bertwright.text.tables.extra_columns import ExtraColumns
 from bertwright.text.tables.texts import open_table
@@ -18,7 +19,7 @@ from bertwright.text.tables.texts import open_table
 
 def values(path: Path, *names: str) -> tuple[list[str], dict[str, list[str]]]:
     """The texts of the usable rows, and what each has in the columns."""
-    table = open_table(path, skip_bad_rows=True)
+    table = open_table(path).under(BadRowPolicy(skip=True))
     rows = list(table.read())
     columns = ExtraColumns.open(path, names, columns=None, named=Named(), quoting=None)
     return [row.text for row in rows], columns.of(np.array([row.line for row in rows]))
@@ -68,6 +69,28 @@ def test_values_of_any_kind_are_texts(tmp_path: Path) -> None:
     cells = [3, None, True, ["a", 1], " x ", "y" * 999]
     path.write_text("".join(json.dumps({"text": "t", "label": "a", "place": cell}) + "\n" for cell in cells))
     assert values(path, "place")[1]["place"] == ["3", "", "true", '["a", 1]', "x", "y" * 200]
+
+
+def test_a_key_that_is_missing_takes_no_other_along(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    made = [{"place": "x", "year": 1}, {"place": "y"}, {"year": 2}]
+    path.write_text("".join(json.dumps({"text": "t", "label": "a", **row}) + "\n" for row in made))
+    assert values(path, "place", "year")[1] == {"place": ["x", "y", ""], "year": ["1", "", "2"]}
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (None, r"rows\.csv:1: the first row has no column name that is known: 'alpha', 'beta'; if it"),
+        (("text", "label", "place"), r"rows\.csv:1: --columns gives 3 names and the file has 2 columns: 'alpha'"),
+    ],
+)
+def test_columns_that_cannot_be_told_are_the_reason(
+    columns: tuple[str, ...] | None, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_text("alpha,beta\nx,1\n")
+    with pytest.raises(UsageError, match=message):
+        ExtraColumns.open(tmp_path / "rows.csv", ["place"], columns=columns, named=Named(), quoting=None)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bertwright.errors import DataError, UsageError
 from bertwright.text.tables.answers import Answer
-from bertwright.text.tables.bad_rows import BadRow
+from bertwright.text.tables.bad_rows import BadRow, BadRowPolicy
 from bertwright.text.tables.questions import QuestionRow, looks_like_questions, open_questions
 from bertwright.text.tables.table import Table
 
@@ -221,12 +221,19 @@ def test_the_nearest_place_within_ten_characters_is_taken(tmp_path: Path, text: 
 
 def test_warnings_are_those_of_the_last_pass(tmp_path: Path) -> None:
     path = put(tmp_path / "a.json", squad(asked(answers=[{"text": "Rollo", "answer_start": 1}])))
-    table = Table(path, open_questions(path), skip_bad_rows=False, quarantine=None)
+    table = Table(path, open_questions(path))
     assert table.warnings == ()
     list(table.read())
     list(table.read())
     (warning,) = table.warnings
     assert "taken from there: 1;" in warning
+
+
+def test_a_clean_pass_leaves_the_file_and_its_bad_rows_cannot_go_into_it(tmp_path: Path) -> None:
+    path = put(tmp_path / "bad_rows.jsonl", asked(context=CONTEXT))
+    with pytest.raises(UsageError, match=r"bad_rows\.jsonl: the quarantine file cannot be the table itself"):
+        Table(path, open_questions(path)).under(BadRowPolicy(skip=True, quarantine=path))
+    assert path.exists()
 
 
 @pytest.mark.parametrize("unsaid", [{}, {"answer_start": None}, {"answer_start": -1}])
@@ -284,7 +291,7 @@ def test_an_id_may_be_a_number_and_is_one_where_there_is_none(tmp_path: Path) ->
 def test_an_error_names_file_line_and_question(tmp_path: Path) -> None:
     path = put(tmp_path / "a.json", json.dumps(squad(asked(), asked(), asked(id="q2")), indent=1))
     first, second, _ = (n for n, line in enumerate(path.read_text().split("\n"), 1) if '"id"' in line)
-    table = Table(path, open_questions(path), skip_bad_rows=False, quarantine=None)
+    table = Table(path, open_questions(path))
     with pytest.raises(DataError) as error:
         list(table.read())
     reason = f"{path}:{second - 1}: question 'q1': the one on line {first - 1} has the same id in "

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertwright.errors import BertwrightError, DataError, UsageError
-from bertwright.text.tables.table import RowCounts, Table
-from bertwright.text.tables.texts import Row, open_table, read_stream
+from bertwright.text.tables.bad_rows import BadRowPolicy
+from bertwright.text.tables.table import ReadCounts, Table
+from bertwright.text.tables.texts import Row, open_table, read_stream, several_labels
 
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 tricky = ['"', '""', 'a "quoted" word', '"Half of it', "a,b;c", "tab\there", "two\nlines", "a\rb", "蔡陆线", "\ufeff"]
@@ -66,7 +67,7 @@ def test_quoted_tables_are_read_back_with_exact_lines(
     assert triples(opened) == table
     begins = [1 + delimited(rows[:place], delimiter, line_end, quoting).count("\n") for place in range(1, len(rows))]
     assert [row.line for row in opened.read()] == begins
-    assert opened.counts == RowCounts(len(table), len(table), 0)
+    assert opened.counts == ReadCounts(len(table), len(table), 0)
 
 
 @pytest.mark.parametrize("ending", [".tsv", ".tsv.gz"])
@@ -111,7 +112,7 @@ def test_parquet_is_read_back(folder: Path, table: list[tuple[str, str, str]]) -
 
 def test_the_lines_of_a_json_list_are_those_where_its_objects_begin(tmp_path: Path) -> None:
     content = '\n[\n {"text": "a",\n  "label": 1}, {"text": "b", "label": 2},\n\n {"text": "", "label": 3}\n]\n'
-    table = open_table(put(tmp_path / "t.json", content), skip_bad_rows=True)
+    table = open_table(put(tmp_path / "t.json", content)).under(BadRowPolicy(skip=True))
     assert [(row.text, row.line) for row in table.read()] == [("a", 3), ("b", 4)]
     assert [(row.line, row.raw) for row in table.bad_rows] == [(6, '{"text": "", "label": 3}')]
 
@@ -146,10 +147,10 @@ def test_read_is_kept_plus_skipped_and_the_rest_is_untouched(folder: Path, form:
     header = [] if form == "jsonl" else ["text,label"]
     path = put(folder / f"bad.{form}", "\n".join(header + lines) + "\n")
     quarantine = folder / "quarantine.jsonl"
-    table = open_table(path, skip_bad_rows=True, quarantine=quarantine)
+    table = open_table(path).under(BadRowPolicy(skip=True, quarantine=quarantine))
     kept = list(table.read())
     expected_bad = [(at, line) for at, line in enumerate(lines, 1 + len(header)) if line != good]
-    assert table.counts == RowCounts(len(lines), len(lines) - len(expected_bad), len(expected_bad))
+    assert table.counts == ReadCounts(len(lines), len(lines) - len(expected_bad), len(expected_bad))
     assert [row.line for row in kept] == [at for at, line in enumerate(lines, 1 + len(header)) if line == good]
     written = [json.loads(line) for line in quarantine.read_text().splitlines()] if expected_bad else []
     assert [(row["line"], row["row"]) for row in written] == expected_bad
@@ -170,7 +171,7 @@ def test_any_bytes_are_rows_or_one_clear_error(folder: Path, ending: str, conten
     problem = ""
     rows = []
     try:
-        table = open_table(path, needs_label=False, skip_bad_rows=True)
+        table = open_table(path, needs_label=False).under(BadRowPolicy(skip=True))
         rows = list(table.read())
     except BertwrightError as error:
         problem = str(error)
@@ -243,7 +244,7 @@ def test_many_bad_rows_are_counted_and_the_first_named_on_one_printable_line(tmp
 
 def test_quoted_line_breaks_and_a_bad_row_do_not_move_the_line_numbers(tmp_path: Path) -> None:
     content = 'text,label\r\n"one\r\ntwo\r\nthree",1\r\n"four\r\nfive"bad,1\r\nsix,2\r\n'
-    table = open_table(put(tmp_path / "t.csv", content), skip_bad_rows=True)
+    table = open_table(put(tmp_path / "t.csv", content)).under(BadRowPolicy(skip=True))
     assert list(table.read()) == [Row("one\r\ntwo\r\nthree", None, "1", 2), Row("six", None, "2", 7)]
     assert [(row.line, row.raw) for row in table.bad_rows] == [(5, '"four\r\nfive"bad,1')]
 
@@ -251,19 +252,27 @@ def test_quoted_line_breaks_and_a_bad_row_do_not_move_the_line_numbers(tmp_path:
 def test_the_quarantine_is_published_whole_and_never_replaces_the_table(tmp_path: Path) -> None:
     path = put(tmp_path / "t.csv", "text,label\n,1\na,1\nb,1\n")
     quarantine = put(tmp_path / "q.jsonl", "old\n")
-    rows = open_table(path, skip_bad_rows=True, quarantine=quarantine).read()
+    rows = open_table(path).under(BadRowPolicy(skip=True, quarantine=quarantine)).read()
     next(rows)
     rows.close()  # a pass that was given up publishes nothing and leaves nothing behind
     assert quarantine.read_text() == "old\n"
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["q.jsonl", "t.csv"]
     with pytest.raises(UsageError, match="the quarantine file cannot be the table itself"):
-        open_table(path, quarantine=tmp_path / "." / "t.csv")
+        open_table(path).under(BadRowPolicy(quarantine=tmp_path / "." / "t.csv"))
+
+
+@pytest.mark.parametrize("content", ["kept\n", '{"file": "/elsewhere/t.csv", "line": 2}\n', "[1]\n", "", "\xff\n"])
+def test_a_pass_without_bad_rows_takes_away_no_file_of_others(content: str, tmp_path: Path) -> None:
+    path = put(tmp_path / "t.csv", "text,label\na,1\n")
+    quarantine = put(tmp_path / "q.jsonl", content)
+    assert len(list(open_table(path).under(BadRowPolicy(skip=True, quarantine=quarantine)).read())) == 1
+    assert quarantine.read_text(encoding="utf-8") == content
 
 
 def test_without_skipping_the_quarantine_still_lists_every_bad_row(tmp_path: Path) -> None:
     path = put(tmp_path / "t.csv", "text,label\n" + ",1\n" * 5 + "a,1\n")
     with pytest.raises(DataError, match="5 of 6 rows"):
-        list(open_table(path, quarantine=tmp_path / "q.jsonl").read())
+        list(open_table(path).under(BadRowPolicy(quarantine=tmp_path / "q.jsonl")).read())
     assert len((tmp_path / "q.jsonl").read_text().splitlines()) == 5
 
 
@@ -284,11 +293,30 @@ def test_labels_are_the_same_strings_from_csv_json_and_parquet(tmp_path: Path) -
         assert [row.label for row in open_table(path).read()] == expected
 
 
+def put_classes(path: Path, columns: dict[str, list[object]], classes: dict[str, object]) -> Path:
+    """Parquet as the `datasets` library writes it, with the names of its classes."""
+    noted = {"huggingface": json.dumps({"info": {"features": classes}})}
+    pyarrow.parquet.write_table(pyarrow.table(columns).replace_schema_metadata(noted), path)
+    return path
+
+
+def test_parquet_of_the_datasets_library_has_labels_by_their_names(tmp_path: Path) -> None:
+    names = {"names": ["neg", "pos"], "_type": "ClassLabel"}
+    columns = {"text": ["a", "b", "c", "d"], "label": [0, 1, -1, 2]}
+    table = open_table(put_classes(tmp_path / "one.parquet", columns, {"label": names})).under(BadRowPolicy(skip=True))
+    assert [row.label for row in table.read()] == ["neg", "pos", "2"]
+    assert [(row.line, row.reason) for row in table.bad_rows] == [(3, "empty label")]
+    lists = {"text": ["a", "b"], "labels": [[0, 1], []]}
+    classes = {"labels": {"feature": names, "_type": "Sequence"}}
+    table = open_table(put_classes(tmp_path / "some.parquet", lists, classes), read_label=several_labels)
+    assert [row.label for row in table.read()] == [("neg", "pos"), ()]
+
+
 def test_parquet_nulls_and_broken_utf8_are_bad_rows(tmp_path: Path) -> None:
     broken = pyarrow.array([b"ok", b"\xc4\xe3", None, b"ok"]).view(pyarrow.string())
     columns = {"text": broken, "label": pyarrow.array([1.0, 1.0, 1.0, None])}
     pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
-    table = open_table(tmp_path / "t.parquet", skip_bad_rows=True)
+    table = open_table(tmp_path / "t.parquet").under(BadRowPolicy(skip=True))
     assert list(table.read()) == [Row("ok", None, "1", 1)]
     reasons = [(2, "the text is of type bytes, not a string"), (3, "empty text"), (4, "empty label")]
     assert [(row.line, row.reason) for row in table.bad_rows] == reasons
@@ -322,11 +350,11 @@ def test_cells_beyond_the_csv_modules_limit_are_read_and_the_limit_is_put_back(t
 
 def test_a_cell_beyond_our_own_limit_is_a_bad_row(tmp_path: Path) -> None:
     path = put(tmp_path / "t.csv", f'text,label\na,1\n"{"x" * 10_000_001},1\nb,2\n')
-    table = open_table(path, skip_bad_rows=True)
+    table = open_table(path).under(BadRowPolicy(skip=True))
     assert [(row.text, row.line) for row in table.read()] == [("a", 2), ("b", 4)]
     assert table.bad_rows[0].reason == "a cell longer than 10,000,000 characters: is a quote never closed?"
     path = put(tmp_path / "t.tsv", f"text\tlabel\na\t1\n{'x' * 10_000_001}\t1\n")
-    table = open_table(path, skip_bad_rows=True)
+    table = open_table(path).under(BadRowPolicy(skip=True))
     assert [row.text for row in table.read()] == ["a"]
     assert table.bad_rows[0].reason == "the text is longer than 10,000,000 characters"
 
@@ -370,6 +398,8 @@ def test_the_form_is_found_and_described_on_one_line(
         ("a\t1\tx\n", {"columns": ["text", "label"]}, ":1: --columns gives 2 names and the file has 3 columns: 'a', "
          "'1', 'x'; name each of them, `_` for one to leave out"),
         ("text\tlabel\na\t1\n", {"label_column": "lable"}, ": no column 'lable' (--label-column); the columns are "
+         "'text', 'label'; did you mean 'label'?"),
+        ("text\tlabel\na\t1\n", {"label_columns": ("lable",)}, ": no column 'lable' (--label-columns); the columns are "
          "'text', 'label'; did you mean 'label'?"),
         ("text\tlabel\na\t1\n", {"text_column": "TEXT"}, ": no column 'TEXT' (--text-column); the columns are "
          "'text', 'label'; did you mean 'text'?"),
@@ -447,7 +477,7 @@ def test_files_that_are_no_tables(
 ) -> None:
     path = put(tmp_path / name, content)
     with pytest.raises(error) as caught:
-        list(open_table(path, skip_bad_rows=True).read())
+        list(open_table(path).under(BadRowPolicy(skip=True)).read())
     assert str(caught.value).startswith(f"{path}{message}")
 
 
@@ -525,7 +555,7 @@ def test_real_tables_have_all_their_rows_and_plain_quotes(
         path = data_dir / folder_name / name
         table = open_table(path, columns=columns)
         rows = list(table.read())
-        assert table.counts == RowCounts(size, size, 0)
+        assert table.counts == ReadCounts(size, size, 0)
         assert table.warnings == ()
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         lines = raw.decode("utf-8-sig").split("\n")

@@ -77,7 +77,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "bertwright doctor 会检查得更细。",
         "and_more": "另有 {count} 条。",
         "at_step": "第 {step} 步：{text}",
-        "were_cut": "{rows} 条文本中有 {count} 条超过模型可读的长度，结尾被截去。",
+        "were_cut": "{rows} 行中有 {count} 行的内容超过模型可读的长度，有一部分被截去。",
         # figures
         "how_intervals": "区间：对样本行做自助法（bootstrap）取百分位。"
         "它反映指标受样本选取的影响，不反映训练随机种子的影响。",
@@ -198,19 +198,18 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "defaults": "其余设置（默认值）",
         "settings_file": "settings.yaml 中有全部设置，可用于 --config。",
         "environment_device": "设备",
+        "environment_precision": "精度",
         "environment_processor": "处理器",
         "environment_system": "系统",
+        "environment_threads": "线程数",
         "how_again": "文件、版本和设备相同时，得到的模型也相同。",
-        # what a run wrote down in English: the tables turn it into other languages
-        "told_random_weights": "随机权重",
-        "told_one_thread": "CPU（1 个线程），{precision}",
-        "told_threads": "CPU（{threads} 个线程），{precision}",
-        "told_one_label": "模型给全部 {count} 条文本同一个标签 {label}：什么也没有区分开",
-        "told_no_label": "模型没有给 {count} 条文本中的任何一条标签：从未达到阈值",
-        "told_one_number": "模型给全部 {count} 条文本同一个数 {number}",
-        "told_no_entity": "模型在 {count} 个句子中没有找到任何实体：每个词的标签都是 {tag}",
-        "told_one_place": "模型在全部 {count} 个问题中总是选位置 {place}（从 0 数起）",
-        "told_always_silent": "模型对全部 {count} 个问题都回答没有答案",
-        "told_never_silent": "模型对全部 {count} 个问题都给出答案，其中 {bare} 个其实没有答案",
+        "random_weights": "随机权重",
+        "odd_one_label": "模型给全部 {count} 条文本同一个标签“{label}”：什么也没有区分开",
+        "odd_no_label": "模型没有给 {count} 条文本中的任何一条标签：从未达到阈值",
+        "odd_one_number": "模型给全部 {count} 条文本同一个数 {number:g}",
+        "odd_no_entity": "模型在 {count} 个句子中没有找到任何实体：每个词的标签都是 {tag}",
+        "odd_one_place": "模型在全部 {count} 个问题中总是选位置 {place}（从 0 数起）",
+        "odd_always_silent": "模型对全部 {count} 个问题都回答没有答案",
+        "odd_never_silent": "模型对全部 {count} 个问题都给出答案，其中 {bare} 个其实没有答案",
     }
 )

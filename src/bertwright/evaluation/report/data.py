@@ -25,8 +25,10 @@ def data(record: RunRecord, words: Words) -> Html | None:
     fraction = record.settings.get("validation_fraction", 0.0)
     seeds = (record.settings.get(name) for name in ("split_seed", "seed"))
     seed = next((each for each in seeds if each is not None), None)
+    began = record.metrics.get("began")
     return together(
         table(words("title_data"), head, rows, numbers=(2,)),
+        tag("p", own(began, 1000), class_="soft", lang="en") if began else None,
         note(words("was_split_off", share=share(fraction), seed=seed)) if split else None,
         _labels(words, files),
     )
@@ -38,7 +40,8 @@ def _row(record: RunRecord, words: Words, role: str, counted: Mapping[str, Any])
     yield words(f"split_{role}")
     digest = tag("code", str(origin.get("sha256", ""))[:100], class_="hash soft below")
     path = str(origin.get("path") or counted.get("path", ""))
-    yield together(own(words.told(path) or path, 300), digest)
+    random = role == "model" and record.from_scratch
+    yield together(words("random_weights") if random else own(path, 300), digest)
     yield "" if rows is None else whole(rows)
 
 

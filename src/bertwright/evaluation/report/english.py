@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from bertwright.tasks.suspicions import SENTENCES
+
 ENGLISH: Mapping[str, str] = MappingProxyType(
     {
         # the head of the page
@@ -78,7 +80,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "doctor looks more closely.",
         "and_more": "And {count} more.",
         "at_step": "at step {step}: {text}",
-        "were_cut": "{count} of {rows} texts were longer than the model reads, and lost their end.",
+        "were_cut": "In {count} of {rows} rows something was longer than the model reads, and lost a part.",
         # figures
         "how_intervals": "Intervals: bootstrap over the rows, percentiles. They tell what a figure owes to the choice "
         "of rows, not what it owes to the seed of the training.",
@@ -202,19 +204,12 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "defaults": "All others, at their defaults",
         "settings_file": "settings.yaml has them as a file for --config.",
         "environment_device": "device",
+        "environment_precision": "precision",
         "environment_processor": "processor",
         "environment_system": "system",
+        "environment_threads": "threads",
         "how_again": "With the same files, versions and device the same model comes out.",
-        # what a run wrote down in English: the tables turn it into other languages
-        "told_random_weights": "random weights",
-        "told_one_thread": "CPU with 1 thread, {precision}",
-        "told_threads": "CPU with {threads} threads, {precision}",
-        "told_one_label": "the model gives all {count} texts the label {label}: it tells nothing apart",
-        "told_no_label": "the model gives none of {count} texts a label: its thresholds are never reached",
-        "told_one_number": "the model gives all {count} texts the same number, {number}",
-        "told_no_entity": "the model finds no entity in {count} sentences: every word has the tag {tag}",
-        "told_one_place": "the model always chooses place {place}, counted from 0, in {count} questions",
-        "told_always_silent": "the model says of all {count} questions that they have no answer",
-        "told_never_silent": "the model answers all {count} questions, although {bare} of them have no answer",
+        "random_weights": "random weights",
+        **{f"odd_{kind}": sentence for kind, sentence in SENTENCES.items()},
     }
 )

@@ -5,7 +5,7 @@ from bertwright.evaluation.report.parts import facts, own
 from bertwright.evaluation.report.record import RunRecord
 from bertwright.evaluation.report.words import Words
 
-_NAMED = ("device", "processor", "system")
+_NAMED = ("device", "precision", "processor", "system", "threads")
 
 
 def environment(record: RunRecord, words: Words) -> Html | None:
@@ -13,6 +13,6 @@ def environment(record: RunRecord, words: Words) -> Html | None:
     if not record.environment:
         return None
     return facts(
-        (words(f"environment_{name}") if name in _NAMED else own(name), own(words.told(str(value)) or value, 300))
+        (words(f"environment_{name}") if name in _NAMED else own(name), own(value, 300))
         for name, value in record.environment.items()
     )

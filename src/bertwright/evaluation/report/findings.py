@@ -24,9 +24,8 @@ def findings(record: RunRecord, words: Words) -> Html | None:
 
 
 def _told(record: RunRecord, words: Words) -> Iterator[Html]:
-    for suspicion in record.metrics.get("suspicions", {}).get(record.split, ()):
-        said = words.told(suspicion)
-        yield _item(words, "warning", tag("strong", own(said or suspicion, 500), lang=None if said else "en"))
+    for odd in record.metrics.get("suspicions", {}).get(record.split, ()):
+        yield _item(words, "warning", tag("strong", own(words(f"odd_{odd['kind']}", **odd["values"]), 500)))
     for found in record.found.get("findings", ()):
         yield _finding(words, found)
     for line in record.log:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator
 
 from bertwright.evaluation.html import Content, Html, tag, together
-from bertwright.evaluation.report.numbers import OF_POSITIVE, between, scale, shown
+from bertwright.evaluation.report.numbers import between, scale, shown
 from bertwright.evaluation.report.parts import figure_name, more, note, own, table, whisker
 from bertwright.evaluation.report.record import RunRecord
 from bertwright.evaluation.report.words import Words
+from bertwright.tasks.figures import OF_POSITIVE
 
 
 def metrics(record: RunRecord, words: Words) -> Html | None:

@@ -1,27 +1,21 @@
 """Figures as people read them, and the range that a figure can have. Knows names of figures, and no run."""
 
 from bertwright.evaluation.uncertainty import Interval
-
-_BOUNDLESS = ("loss", "mse", "mae")
-COUNTS = ("total",)
-"""How names of figures end that count rows."""
-OF_POSITIVE = ("precision", "recall", "f1")
-"""Figures that with two labels are of one of them."""
-_CORRELATIONS = ("pearson", "spearman", "matthews_correlation")
+from bertwright.tasks.figures import CORRELATIONS, LOWER_IS_BETTER, is_count, is_quality
 
 
 def scale(name: str, task: str) -> tuple[float, float] | None:
     """From the worst that a figure usually is to the best that it can be; None where it has no such ends."""
-    if name in _BOUNDLESS or name.endswith((*COUNTS, "threshold")):
+    if name in LOWER_IS_BETTER or not is_quality(name):
         return None
-    if name in _CORRELATIONS:
+    if name in CORRELATIONS:
         return -1.0, 1.0
     return (0.0, 100.0) if task == "qa" else (0.0, 1.0)
 
 
 def shown(value: float, name: str = "") -> str:
     """A figure with as many digits as are of use."""
-    if name.endswith(COUNTS):
+    if is_count(name):
         return whole(value)
     digits = 4 if abs(value) < 10 else 2 if abs(value) < 1000 else 0
     return f"{value:,.{digits}f}"

@@ -16,6 +16,7 @@ from bertwright.settings import TaskName
 from bertwright.settings.yaml_file import read_yaml
 
 SETTINGS, METRICS, LOG, PREDICTIONS = "settings.yaml", "metrics.json", "log.jsonl", "predictions.test.jsonl"
+ORIGINS, ENVIRONMENT = "data.json", "environment.json"
 RANDOM_WEIGHTS = "random weights"
 """What stands in the place of the model's path where a run began with a size preset."""
 Verb = Literal["finetune", "tune", "evaluate"]
@@ -55,29 +56,39 @@ class RunRecord:
         """Read the files of a model folder's run/, or those that lie in the folder itself.
 
         Raises:
-            UsageError: It holds no run that a report can be made of.
-            DataError: A file is damaged.
+            UsageError: There is no such folder; else as `of`.
+            DataError: As `of`.
         """
         if not folder.is_dir():
             raise UsageError(f"{folder}: no such folder; name one that finetune or evaluate --output-dir wrote")
-        run = folder / "run" if (folder / "run").is_dir() else folder
+        return cls.of(folder / "run" if (folder / "run").is_dir() else folder)
+
+    @classmethod
+    def of(cls, run: Path) -> "RunRecord":
+        """Read the files that lie in this folder.
+
+        Raises:
+            UsageError: It holds no run that a report can be made of.
+            DataError: A file is damaged.
+        """
         if not (run / SETTINGS).is_file():
             raise UsageError(
-                f"{folder}: no run to make a report of (it has no {SETTINGS}): name a folder that finetune or "
+                f"{run}: no run to make a report of (it has no {SETTINGS}): name a folder that finetune or "
                 "evaluate --output-dir wrote"
             )
         settings = {entry.key: entry.value for entry in read_yaml(run / SETTINGS)}
         if "train" not in settings and "test" not in settings:
-            raise UsageError(f"{folder}: a report is of fine-tuning; what another verb tells of its run is in {run}")
+            raise UsageError(f"{run}: a report is of fine-tuning; what another verb tells of its run is in there")
         if not (run / METRICS).is_file():
-            raise UsageError(f"{folder}: its run is not finished: there is no {METRICS} yet")
+            raise UsageError(f"{run}: its run is not finished: there is no {METRICS} yet")
+        origins = _mapping(run / ORIGINS)
         return cls(
             folder=run,
             name=(run.resolve().parent if run.name == "run" else run.resolve()).name,
             settings=settings,
-            origins=_mapping(run / "data.json"),
-            found=_found(run),
-            environment=_mapping(run / "environment.json"),
+            origins=origins,
+            found=_found(run, origins, settings),
+            environment=_mapping(run / ENVIRONMENT),
             log=list(_json_lines(run / LOG)),
             metrics=_mapping(run / METRICS),
             folds=_mapping(run / "cross_validation.json") or None,
@@ -163,24 +174,29 @@ _MAIN = {
     "multilabel": ("f1_micro", "f1_macro", "accuracy"),
     "regression": ("pearson", "spearman", "mae"),
     "tagging": ("f1", "precision", "recall"),
-    "qa": ("f1", "exact_match", "exact"),
+    "qa": ("f1", "exact_match"),
     "choice": ("accuracy",),
 }
 
 
-def _found(run: Path) -> Values:
-    """What the checks in front of the training found, and what else `doctor` did where it was asked before."""
+def _found(run: Path, origins: Values, settings: Values) -> Values:
+    """What the checks in front of the training found, and what else `doctor` did where it was asked before.
+
+    What `doctor` found in files that were mended since, or for another model or length, is no longer so.
+    """
     found, closer = _mapping(run / "findings.json"), _mapping(run / "doctor.json")
-    if not (found and closer):
+    if not (found and "origins" in closer and closer["max_length"] == settings.get("max_length")):
+        return found
+    if any(origins.get(role, {}).get("sha256") != origin["sha256"] for role, origin in closer["origins"].items()):
         return found
     known = {_subject(finding) for finding in found["findings"]}
-    more = [finding for finding in closer.get("findings", ()) if _subject(finding) not in known]
+    more = [finding for finding in closer["findings"] if _subject(finding) not in known]
     return {**found, "findings": [*found["findings"], *more]}
 
 
-def _subject(finding: Values) -> tuple[str, str]:
-    """What was looked for, and where: of `train: 3 of 9 rows …` the file; counts may be of other parts of it."""
-    return str(finding.get("check")), str(finding["text"]).partition(": ")[0]
+def _subject(finding: Values) -> tuple[object, object]:
+    """What was looked for, and in which file; counts may be of other parts of it."""
+    return finding.get("check"), finding.get("role")
 
 
 def _mapping(path: Path) -> Values:

@@ -137,5 +137,12 @@ def _number(value: object) -> str:
 
 
 _DRAWN: Mapping[str, Drawn] = MappingProxyType(
-    {"multilabel": _labels, "tagging": _tagged, "qa": _answered, "choice": _chosen}
+    {
+        "classification": _texts,
+        "multilabel": _labels,
+        "regression": _texts,
+        "tagging": _tagged,
+        "qa": _answered,
+        "choice": _chosen,
+    }
 )

@@ -21,6 +21,7 @@ class Finding:
         text: What was found, with counts.
         advice: What to do about it.
         rows: The first of the rows that it is about, as `file:line`.
+        role: The file that it is about, `train`, `validation` or `test`; None where it is about more, or about none.
     """
 
     severity: Severity
@@ -28,6 +29,7 @@ class Finding:
     text: str
     advice: str
     rows: tuple[str, ...] = ()
+    role: str | None = None
 
     def __str__(self) -> str:
         """All of it on one line."""
@@ -51,6 +53,6 @@ def first(places: Iterable[str]) -> tuple[str, ...]:
     return tuple(place for place, _ in zip(places, range(MOST_SHOWN), strict=False))
 
 
-def counted_of(count: int, total: int) -> str:
+def counted_of(count: int, total: int, what: str = "rows") -> str:
     """`12 of 340 rows (3.5%)`."""
-    return f"{count} of {total} rows ({count / total:.1%})"
+    return f"{count} of {total} {what} ({count / total:.1%})"

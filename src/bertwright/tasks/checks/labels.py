@@ -25,6 +25,7 @@ def rare_labels(files: LabelledFiles) -> Iterator[Finding]:
             f"train: {len(rare)} of {len(counts)} labels occur fewer than {FEWEST} times: {all_shown(rare)}",
             "too few to learn from and to measure: add rows, or join labels",
             _places(files.train, set(rare)),
+            role="train",
         )
 
 
@@ -41,6 +42,7 @@ def one_sided_labels(files: LabelledFiles) -> Iterator[Finding]:
             f"train: {counted_of(count, counts.total())} have the label {shown(name)}: to say it always has an "
             f"accuracy of {share:.3f}",
             "choose and judge by another figure (--best-metric f1_macro), and try --class-weights balanced",
+            role="train",
         )
 
 
@@ -55,6 +57,7 @@ def unseen_labels(files: LabelledFiles) -> Iterator[Finding]:
                 f"{role}: {len(strange)} labels that train does not have: {all_shown(strange)}",
                 "no model can give them: correct them, or add such rows to the training file",
                 _places(rows, set(strange)),
+                role=role,
             )
 
 
@@ -70,6 +73,7 @@ def missing_labels(files: LabelledFiles) -> Iterator[Finding]:
                 "missing-labels",
                 f"{role}: {len(missing)} of {len(counts)} labels of train do not occur: {all_shown(sorted(missing))}",
                 "nothing will be known of how well they are told: are the files parts of one whole?",
+                role=role,
             )
 
 

@@ -28,6 +28,7 @@ def tiny_texts(files: LabelledFiles) -> Iterator[Finding]:
                 f"{role}: {counted_of(len(found), len(rows))} have a text of no more than one character",
                 "nothing can be told from them: take them out, or look whether it is the right column",
                 _places(rows, found),
+                role=role,
             )
 
 
@@ -42,6 +43,7 @@ def impossible_tags(files: LabelledFiles) -> Iterator[Finding]:
                 f"{role}: {counted_of(len(found), len(rows))} have tags that cannot stand where they do: {tags} in all",
                 "they are read as conlleval would: correct them, or look whether the file mixes two schemes",
                 _places(rows, found),
+                role=role,
             )
 
 
@@ -52,12 +54,13 @@ def answers_in_one_place(files: LabelledFiles) -> Iterator[Finding]:
         if counts.total() < _FEWEST_CHOSEN:
             continue
         ((number, count),) = counts.most_common(1)
-        if number is not None and count / counts.total() >= _ONE_PLACE:
+        if count / counts.total() >= _ONE_PLACE:
             yield Finding(
                 "warning",
                 "answers-in-one-place",
                 f"{role}: in {counted_of(count, counts.total())} the right choice is number {number + 1}",
                 "was the column of the answers read rightly? If so, shuffle the choices",
+                role=role,
             )
 
 
@@ -71,6 +74,7 @@ def equal_choices(files: LabelledFiles) -> Iterator[Finding]:
                 f"{role}: {counted_of(len(found), len(rows))} have the same choice twice",
                 "which of the two is right cannot be told: correct them",
                 _places(rows, found),
+                role=role,
             )
 
 
@@ -88,6 +92,7 @@ def far_numbers(files: LabelledFiles) -> Iterator[Finding]:
                 f"train are from {low:g} to {high:g}), such as {farthest:g}",
                 "errors are squared, and such rows outweigh all others: correct them, or take the logarithm",
                 _places(rows, found),
+                role=role,
             )
 
 
@@ -100,6 +105,7 @@ def equal_numbers(files: LabelledFiles) -> Iterator[Finding]:
                 "equal-numbers",
                 f"{role}: all {len(rows)} rows have the number {rows.items[0].label:g}, to which nothing correlates",
                 "is it the right --label-column?",
+                role=role,
             )
 
 

@@ -18,8 +18,8 @@ from bertwright.tasks.checks.files import TRAIN, LabelledFiles, label_names, nam
 from bertwright.tasks.checks.finding import Finding, by_share, counted_of, first
 from bertwright.tasks.choice import ChoiceExamples
 from bertwright.tasks.finetuning import Rows, TaskExamples
-from bertwright.tasks.kinds import AnyTask, lost_part
-from bertwright.tasks.questions import Questions
+from bertwright.tasks.kinds import AnyTask
+from bertwright.tasks.questions import QuestionExamples, Questions, half_of
 from bertwright.tasks.texts import LabelledTexts, TextTask
 from bertwright.text.complaints import all_shown
 from bertwright.text.corpus.words import has_chinese
@@ -128,17 +128,8 @@ def _some(rows: Rows[Any]) -> Rows[Any]:
 def cut_texts(reading: Reading) -> Iterator[Finding]:
     """Rows of each file that lose a part, and such as go through windows."""
     for role, rows, examples in reading.each():
-        cut, total = examples.cut, len(rows)
-        if count := int(cut.sum()):
-            most, lost = int(np.quantile(examples.full_lengths, 0.99, method="higher")), lost_part(reading.files.task)
-            yield Finding(
-                by_share(count / total, warning=0.05),
-                CUT_TEXTS,
-                f"{role}: {counted_of(count, total)} are longer than {reading.max_length} tokens and lose {lost}; "
-                f"99 of 100 have no more than {most}",
-                how_to_lose_less(reading.files.task, most, reading.max_length, reading.positions),
-                first(where(rows, int(number)) for number in np.flatnonzero(cut)),
-            )
+        task, most, positions = reading.files.task, reading.max_length, reading.positions
+        yield from cut_texts_of(task, role, rows, examples, max_length=most, positions=positions)
     windowed = int((reading.full_lengths > reading.max_length).sum())
     if windowed and not reading.examples.cut.any():
         yield Finding(
@@ -147,14 +138,39 @@ def cut_texts(reading: Reading) -> Iterator[Finding]:
             f"train: {counted_of(windowed, len(reading.full_lengths))} are longer than {reading.max_length} tokens and "
             "go through overlapping windows",
             "nothing is lost; a larger --max-length shows the model more at once",
+            role="train",
         )
 
 
-def how_to_lose_less(task: AnyTask, most: int, max_length: int, positions: int) -> str:
-    """What to do about texts that are cut, of which 99 of 100 have at most so many tokens."""
-    enough = min(most, positions)
-    if enough > max_length:
-        return f"--max-length {enough} would keep more of them, for more time and memory"
+def cut_texts_of(
+    task: AnyTask, role: str, rows: Rows[Any], examples: TaskExamples[Any], *, max_length: int, positions: int
+) -> Iterator[Finding]:
+    """Rows of one file that lose a part, of a model that could read as many tokens as it has positions."""
+    if count := int(examples.cut.sum()):
+        limit = task.limit(max_length)
+        lengths = examples.asked if isinstance(examples, QuestionExamples) else examples.full_lengths
+        most = int(np.quantile(lengths, 0.99, method="higher"))
+        yield Finding(
+            "warning",
+            CUT_TEXTS,
+            f"{role}: {counted_of(count, len(rows), limit.what)} {limit}; "
+            f"99 of 100 have no more than {most}, the longest {lengths.max()}",
+            _how_to_lose_less(task, most, max_length, positions),
+            first(where(rows, int(number)) for number in np.flatnonzero(examples.cut)),
+            role=role,
+        )
+
+
+def _how_to_lose_less(task: AnyTask, most: int, max_length: int, positions: int) -> str:
+    """What to do about texts or questions that are cut, of which 99 of 100 have at most so many tokens."""
+    if isinstance(task, Questions):
+        flag, enough, now = "--max-question-length", min(most, half_of(max_length)), task.max_question_length
+    else:
+        flag, enough, now = "--max-length", min(most, positions), max_length
+    if enough > now:
+        return f"{flag} {enough} would keep more of them, for more time and memory"
+    if isinstance(task, Questions):
+        return "no more than half of --max-length is for the question: a larger one keeps more of it"
     others = "; --long head+tail, or window for single texts, reads other parts of them"
     has_others = isinstance(task, TextTask) and task.long.way == "head"
     return f"the model reads no more at once: is that enough to tell what is wanted?{others if has_others else ''}"
@@ -174,6 +190,7 @@ def long_answers(reading: Reading) -> Iterator[Finding]:
             f"train: {counted_of(count, len(asked))} have an answer of more than {task.max_answer_length} tokens",
             f"the model will give none so long; the longest has {int(counts.max())} (--max-answer-length)",
             first(where(reading.rows, asked[place]) for place in np.flatnonzero(counts > task.max_answer_length)),
+            role="train",
         )
 
 
@@ -194,6 +211,7 @@ def unknown_tokens(reading: Reading) -> Iterator[Finding]:
             f"train: {share:.2%} of the tokens are [UNK], such as {all_shown(part for part, _ in parts)}",
             "they all look the same to the model"
             + (": clean the texts of them, if they matter" if fits else ", whose vocabulary is of another language"),
+            role="train",
         )
     latin = np.array([not has_chinese(word) for word in words], dtype=bool)
     tokens = pieces * times
@@ -204,6 +222,7 @@ def unknown_tokens(reading: Reading) -> Iterator[Finding]:
             "shredded-words",
             f"train: a word between blanks is {shreds:.1f} tokens; 1.1 to 1.6 are usual",
             "the vocabulary is of another language or field, or the text is no text: try another model",
+            role="train",
         )
 
 
@@ -238,7 +257,7 @@ def casing(reading: Reading) -> Iterator[Finding]:
     ):
         said = f"the model tells capitals apart, and {share:.1%} of the letters are capitals", "use an uncased model"
     if said:
-        yield Finding("warning", "casing", f"train: {said[0]}", said[1])
+        yield Finding("warning", "casing", f"train: {said[0]}", said[1], role="train")
 
 
 def lost_accents(reading: Reading) -> Iterator[Finding]:
@@ -255,6 +274,7 @@ def lost_accents(reading: Reading) -> Iterator[Finding]:
             "lost-accents",
             f"train: {count} of {total} words lose an accent, such as {all_shown(commonest)}",
             "where accents tell words apart, use a model that keeps them",
+            role="train",
         )
 
 

@@ -12,17 +12,20 @@ from bertwright.tasks.checks.files import FEW_WORDS, TRAIN, LabelledFiles, conte
 from bertwright.tasks.checks.finding import Finding, Severity, by_share, counted_of, first
 from bertwright.tasks.finetuning import Key, Rows, key_of
 from bertwright.tasks.kinds import AnyTask
+from bertwright.tasks.regression import Regression
 from bertwright.tasks.tagging import Sentence
 from bertwright.tasks.texts import texts_of
 from bertwright.text.corpus.document import Document
 from bertwright.text.corpus.duplicates import SHINGLE, near_keys_of_each
 from bertwright.text.tables.choices import ChoiceRow
 from bertwright.text.tables.questions import QuestionRow
+from bertwright.text.tables.texts import Row
 
 WRONG, WORTH_SAYING = 0.01, 0.002
 """Shares of a held-out file that training has seen: from where on its figures are wrong, and from where on doubtful."""
 _MANY = 0.01  # share of rows that repeat others, or contradict them
 _MOST_COMPARED = 20_000  # rows of a file that are looked at for near repeats, evenly taken
+_FAR = 0.25  # of the range of all numbers: one of four steps between five stars, by which two who judge may differ
 _LONG = 60  # words from which on shingles tell texts apart better than words
 
 Near = dict[int, tuple[Key, frozenset[int]]]
@@ -43,6 +46,7 @@ def shared_texts(files: LabelledFiles) -> Iterator[Finding]:
                 + _harm(severity, one, other),
                 f"take them out of one of the two files, best of {one}",
                 first(f"{where(rows, number)} = {where(earlier, before)}" for number, before in found),
+                role=other,
             )
 
 
@@ -64,6 +68,7 @@ def shared_contexts(files: LabelledFiles) -> Iterator[Finding]:
                 + _harm(severity, one, other),
                 "keep all questions to one context in one file",
                 first(f"{where(rows, number)} = {where(files.rows[one], before)}" for number, before in found),
+                role=other,
             )
 
 
@@ -79,25 +84,26 @@ def repeated_texts(files: LabelledFiles) -> Iterator[Finding]:
                 f"{role}: {counted_of(len(found), len(rows))} repeat a text of an earlier row",
                 "each counts again: keep one of each, unless that is meant",
                 first(where(rows, number) for number in found),
+                role=role,
             )
 
 
 def contradictions(files: LabelledFiles) -> Iterator[Finding]:
-    """The same text with different labels."""
-    firsts: dict[Key, tuple[frozenset[str], str]] = {}
-    found, total = list[str](), 0
+    """The same text with other labels: sets of them, or of answers, have none in common; numbers are far apart."""
+    firsts: dict[Key, tuple[Any, str]] = {}
+    found, total, far = list[str](), 0, _far_apart(files)
     for role, rows in files.rows.items():
         total += len(rows)
         for number, (row, key) in enumerate(zip(rows, files.keys[role], strict=True)):
-            said = _said_of(row, files.task)
-            before, place = firsts.setdefault(key, (said, where(rows, number)))
-            if before.isdisjoint(said):
+            before, place = firsts.setdefault(key, (row, where(rows, number)))
+            if before is not row and _contradict(before, row, files.task, far):
                 found.append(f"{where(rows, number)} ≠ {place}")
     if found:
+        other = "another label" if far is None else f"a number that is more than {far:g} away"
         yield Finding(
             by_share(len(found) / total, warning=_MANY / 2),
             "contradictions",
-            f"{counted_of(len(found), total)} have the text of an earlier row and another label",
+            f"{counted_of(len(found), total)} have the text of an earlier row and {other}",
             "one of the two is wrong, or the label cannot be told from the text: correct them, or drop both",
             first(found),
         )
@@ -129,6 +135,7 @@ def _nearly_shared(files: LabelledFiles, near: Mapping[str, Near]) -> Iterator[F
                 + _looked_at(files, one, other),
                 "look at them: if the one tells the answer to the other, keep both in one file",
                 first(f"{where(rows, number)} ~ {where(earlier, before)}" for number, before in found),
+                role=other,
             )
 
 
@@ -146,6 +153,7 @@ def _nearly_repeated(files: LabelledFiles, near: Mapping[str, Near]) -> Iterator
                 + _looked_at(files, role),
                 "look at them: a split, or folds, of this file would put the one here and the other there",
                 first(f"{where(rows, number)} ~ {where(rows, before)}" for number, before in again),
+                role=role,
             )
 
 
@@ -181,10 +189,27 @@ def _contexts(rows: Rows[Any]) -> dict[Key, int]:
     return found
 
 
+def _far_apart(files: LabelledFiles) -> float | None:
+    """By how much two numbers may differ that are given to one text; None where labels are no numbers."""
+    if not isinstance(files.task, Regression):
+        return None
+    numbers: list[float] = [row.label for rows in files.rows.values() for row in rows]
+    return _FAR * (max(numbers) - min(numbers))
+
+
+def _contradict(one: Any, other: Any, task: AnyTask, far: float | None) -> bool:
+    if far is not None:
+        return bool(abs(one.label - other.label) > far)
+    return _said_of(one, task).isdisjoint(_said_of(other, task))
+
+
 def _said_of(row: Any, task: AnyTask) -> frozenset[str]:
-    """What is right for a row; of the answers to a question one is enough."""
-    if isinstance(row, QuestionRow):
-        return frozenset(answer.text for answer in row.answers or ()) or frozenset({""})
+    """What is right for a row: one of the answers to a question, or of several labels, is no other than all of them."""
+    match row:
+        case QuestionRow():
+            return frozenset(answer.text for answer in row.answers or ()) or frozenset({""})
+        case Row(label=tuple(names)):
+            return frozenset(names) or frozenset({""})
     return frozenset({json.dumps(task.truth(row), sort_keys=True)})
 
 

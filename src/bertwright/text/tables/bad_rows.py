@@ -15,6 +15,18 @@ from bertwright.text.complaints import place, shown
 KEPT = 3
 
 
+class BadRowPolicy(NamedTuple):
+    """What becomes of rows that cannot be used."""
+
+    skip: bool = False
+    """Whether a pass goes on without them rather than end in an error."""
+    quarantine: Path | None = None
+    """Where they are written to, skipped or not."""
+
+
+STRICT = BadRowPolicy()
+
+
 class BadRow(NamedTuple):
     """A row that cannot be used."""
 
@@ -28,7 +40,7 @@ class BadRows:
     """Collects the bad rows of one pass over the table at `table`.
 
     As a context manager it publishes the quarantine file, JSON lines of `file, line, reason, row`, when the pass has
-    come to its end. A pass without bad rows leaves none, and removes that of an earlier run.
+    come to its end. A pass without bad rows leaves none, and removes that of an earlier pass over the same table.
     """
 
     def __init__(self, table: Path, quarantine: Path | None) -> None:
@@ -46,8 +58,8 @@ class BadRows:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open_files.__exit__(kind, error, trace)
-        if kind is None and self._path and not self.count:
-            self._path.unlink(missing_ok=True)
+        if kind is None and self._path and not self.count and self._is_of_this_table(self._path):
+            self._path.unlink()
 
     def add(self, row: BadRow) -> None:
         """Take note of one more bad row."""
@@ -62,6 +74,15 @@ class BadRows:
         rows = [f"{place(self._table, row.line)}: {row.reason} in {shown(row.raw)}" for row in self.first]
         more = [f"and {self.count - len(rows)} more"] if self.count > len(rows) else []
         return "; ".join(rows + more)
+
+    def _is_of_this_table(self, path: Path) -> bool:
+        """Whether a file is there and was written here, to judge by its first line."""
+        try:
+            with path.open("rb") as file:
+                content = json.loads(file.readline())
+            return isinstance(content, dict) and Path(content["file"]).resolve() == self._table.resolve()
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     def _write(self, path: Path, row: BadRow) -> None:
         if self._file is None:

@@ -1,6 +1,7 @@
 """One cell's value → the text or the label that it stands for, or the reason why it stands for none.
 
-Values come as CSV, JSON and Parquet give them; a label is the same string whichever of them it came from.
+Values come as CSV, JSON and Parquet give them. Text stays as it is written; a number or a truth value of JSON and
+Parquet becomes the text that it is mostly written as: 1, 0.5, true.
 Knows nothing of rows or files.
 """
 
@@ -12,7 +13,7 @@ LONGEST_CELL = 10_000_000  # characters
 SEPARATORS = ("|", ";", ",")
 """What may stand between several labels in one cell, the surest sign first."""
 _LARGEST = 1e18  # of numbers to learn: the square of an error must fit 32 bits
-_YES, _NO = frozenset({"1", "true", "yes", "x"}), frozenset({"0", "false", "no"})
+_YES, _NO = frozenset({"1", "1.0", "true", "yes", "x"}), frozenset({"0", "0.0", "false", "no"})
 _NUL_OR_SURROGATE = re.compile("[\0\ud800-\udfff]")
 _KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
@@ -39,7 +40,7 @@ def text_of(value: object, role: str, *, may_be_empty: bool) -> str:
 
 
 def label_of(value: object) -> str | None:
-    """Return the label of a cell: 1, 1.0 (a number) and " 1" are all `1`; true is `true`; null and blank are None.
+    """Return the label of a cell: the numbers 1 and 1.0 and " 1" are all `1`; true is `true`; null and blank are None.
 
     Raises:
         UnusableCellError: It is neither a string nor one number nor a truth value.

@@ -56,14 +56,15 @@ def choices_in_columns(cells: Sequence[object], columns: Sequence[str]) -> Choic
     return _checked(texts, columns[: len(texts)])
 
 
-def right_choice(cell: object, choices: Choices, *, is_key: bool) -> int:
-    """Return which choice, counted from 0, an answer means: its name, number from 0, letter from A, or text.
+def right_choice(cell: object, choices: Choices, *, is_key: bool, first: int = 0) -> int:
+    """Return which choice, counted from 0, an answer means: its name, number, letter from A, or text.
 
     Args:
         cell: The answer.
         choices: What can be meant.
         is_key: Whether what can be a name, number or letter is never a text; if not, an answer that one choice has
             for its number or letter and another one for its text is refused.
+        first: What number an answer has for the first choice.
 
     Raises:
         UnusableCellError: It means none, or more than one.
@@ -71,7 +72,7 @@ def right_choice(cell: object, choices: Choices, *, is_key: bool) -> int:
     key = label_of(cell)
     if key is None:
         raise UnusableCellError("no answer")
-    by_key = _by_key(key, choices)
+    by_key = _by_key(key, choices, first)
     if by_key is not None and (is_key or not isinstance(cell, str)):
         return by_key
     meant = {number for number, text in enumerate(choices.texts) if text.strip() == key}
@@ -79,12 +80,26 @@ def right_choice(cell: object, choices: Choices, *, is_key: bool) -> int:
         meant.add(by_key)
     if not meant:
         last = len(choices.texts) - 1
-        ways = f"a number from 0 to {last}, a letter from A to {ascii_uppercase[last % 26]} or the text of a choice"
+        numbers, letters = f"{first} to {first + last}", f"A to {ascii_uppercase[last % 26]}"
+        ways = f"a number from {numbers}, a letter from {letters} or the text of a choice"
         raise UnusableCellError(f"the answer {shown(key)} is not {ways}")
     if len(meant) > 1:
         listed = " or ".join(str(number) for number in sorted(meant))
         raise UnusableCellError(f"the answer {shown(key)} could mean choice {listed}, counted from 0")
     return meant.pop()
+
+
+def number_given(cell: object, choices: Choices, *, is_key: bool) -> int | None:
+    """Return the number that an answer is; None where it says otherwise what is right: by a name, letter or text.
+
+    Raises:
+        UnusableCellError: It is no answer at all.
+    """
+    key = label_of(cell)
+    said_otherwise = {name.strip() for name in choices.names}
+    if isinstance(cell, str) and not is_key:
+        said_otherwise |= {text.strip() for text in choices.texts}
+    return None if key is None or key in said_otherwise else _number(key)
 
 
 def _parsed(cell: object) -> Any:
@@ -103,14 +118,17 @@ def _checked(cells: Sequence[object], names: Sequence[str]) -> Choices:
     return Choices(tuple(texts), tuple(names))
 
 
-def _by_key(key: str, choices: Choices) -> int | None:
+def _number(key: str) -> int | None:
+    return int(key) if key.isdecimal() and key.isascii() and len(key) < 10 else None
+
+
+def _by_key(key: str, choices: Choices, first: int) -> int | None:
     folded = [name.strip().casefold() for name in choices.names]
     if key.casefold() in folded:
         return folded.index(key.casefold())
-    if key.isdecimal() and key.isascii():
-        number = int(key)
+    number = _number(key)
+    if number is not None:
+        number -= first
     elif len(key) == 1 and key.upper() in ascii_uppercase:
         number = ascii_uppercase.index(key.upper())
-    else:
-        return None
-    return number if number < len(choices.texts) else None
+    return number if number in range(len(choices.texts)) else None

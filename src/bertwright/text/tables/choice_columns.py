@@ -15,7 +15,8 @@ from bertwright.text.complaints import all_shown, place, shown
 _CONTEXTS = ("context", "passage", "article", "prompt", "premise", "paragraph", "story", "ctx", "sent1", "goal", "text")
 _QUESTIONS = ("question", "query", "question_stem", "stem", "sent2")
 _LISTS = ("choices", "options", "endings", "candidates", "choice", "answers")
-_ANSWERS = ("label", "answer", "answerkey", "answer_key", "correct_option", "gold")
+_SURE_ANSWERS = ("answer", "answerkey", "answer_key", "correct_option", "gold")
+_ANSWERS = ("label", *_SURE_ANSWERS)
 _IDS = ("id", "question_id", "qid")
 _KNOWN = {*_CONTEXTS, *_QUESTIONS, *_LISTS, *_ANSWERS}
 _CHOICE = re.compile(r"((?:ending|choice|option|answer|sol)[ _-]?)([0-9]+|[a-h])|()([a-h])")
@@ -76,7 +77,10 @@ def unknown_columns(found: Iterable[str], path: Path) -> UsageError:
 
 
 def _choices(by_folded: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the column of lists, or the columns of the first prefix that has two and more, in order."""
+    """Return the column of lists, or the columns of the first prefix that has two and more, in order.
+
+    Mere letters are choices only beside what is called a question or its answer: a `label` may be that of a text.
+    """
     if listed := _first(by_folded, _LISTS):
         return (listed,)
     families: dict[str, dict[int, str]] = {}
@@ -84,6 +88,8 @@ def _choices(by_folded: Mapping[str, str]) -> tuple[str, ...]:
         if found := _CHOICE.fullmatch(folded):
             prefix, mark = (part for part in found.groups() if part is not None)
             families.setdefault(prefix, {})[int(mark) if mark.isdigit() else ord(mark)] = name
+    if _first(by_folded, (*_QUESTIONS, *_SURE_ANSWERS)) is None:
+        families.pop("", None)
     family: dict[int, str] = next((family for family in families.values() if len(family) > 1), {})
     return tuple(family[mark] for mark in sorted(family))
 

@@ -5,7 +5,7 @@ the like), and the dialogues of DREAM, whose form C3 has, too. Rows may have dif
 nothing of how context and choice are put together for a model.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,7 +16,13 @@ from bertwright.text.corpus.containers import suffix_of
 from bertwright.text.lines import Lines
 from bertwright.text.tables.bad_rows import BadRow
 from bertwright.text.tables.cells import UnusableCellError, label_of, text_of
-from bertwright.text.tables.choice_cells import Choices, choices_in_columns, choices_in_list, right_choice
+from bertwright.text.tables.choice_cells import (
+    Choices,
+    choices_in_columns,
+    choices_in_list,
+    number_given,
+    right_choice,
+)
 from bertwright.text.tables.choice_columns import ChoiceColumns, choose_choice_columns, is_known, unknown_columns
 from bertwright.text.tables.columns import Named
 from bertwright.text.tables.delimited import open_delimited
@@ -61,12 +67,14 @@ class ChoiceFile:
         warnings: What the user should look at although the file can be read.
         items: One a question.
         columns: Which of an item's keys is what.
+        first: What number the answers have for the first choice.
     """
 
     form: str
     warnings: tuple[str, ...]
     items: Iterable[Item]
     columns: ChoiceColumns
+    first: int = 0
 
     def rows(self) -> Iterator[ChoiceRow | BadRow]:
         """Yield every question in the order of the file, from its beginning."""
@@ -81,18 +89,18 @@ class ChoiceFile:
         may_be_empty = columns.answer is None  # a prediction has a row for every row that it was given
         context = text_of(fields.get(columns.context), "context", may_be_empty=may_be_empty)
         question = text_of(fields.get(columns.question), "question", may_be_empty=True) if columns.question else ""
-        choices = self._choices(fields)
+        choices = _choices(fields, columns.choices)
         answer = None
         if columns.answer:
-            answer = right_choice(fields.get(columns.answer), choices, is_key=columns.answer_is_key)
+            answer = right_choice(fields.get(columns.answer), choices, is_key=columns.answer_is_key, first=self.first)
         own_id = label_of(fields.get(columns.id)) if columns.id else None
         return ChoiceRow(own_id or str(number), context, question or None, choices.texts, answer, item.line)
 
-    def _choices(self, fields: Mapping[str, Any]) -> Choices:
-        names = self.columns.choices
-        if len(names) == 1:
-            return choices_in_list(fields.get(names[0]))
-        return choices_in_columns([fields.get(name) for name in names], names)
+
+def _choices(fields: Mapping[str, Any], names: Sequence[str]) -> Choices:
+    if len(names) == 1:
+        return choices_in_list(fields.get(names[0]))
+    return choices_in_columns([fields.get(name) for name in names], names)
 
 
 def open_choices(path: Path, *, needs_answer: bool = True) -> ChoiceFile:
@@ -105,7 +113,7 @@ def open_choices(path: Path, *, needs_answer: bool = True) -> ChoiceFile:
 
     Raises:
         UsageError: No such file, an ending that is not known, or columns that cannot be told: the text lists them.
-        DataError: The file is empty, damaged, not UTF-8 or not JSON.
+        DataError: The file is empty, damaged, not UTF-8 or not JSON, or its answers are counted from 0 and from 1.
     """
     form, warnings, items = _open(path)
     first = next(iter(items), None)
@@ -115,7 +123,32 @@ def open_choices(path: Path, *, needs_answer: bool = True) -> ChoiceFile:
         columns = _DIALOGUES if needs_answer else replace(_DIALOGUES, answer=None)
         return ChoiceFile(f"{form}, dialogues with their questions (as DREAM)", warnings, _Dialogues(items), columns)
     columns = _columns(items, path, first.line, needs_answer=needs_answer)
-    return ChoiceFile(f"{form}; {columns.describe()}", warnings, items, columns)
+    number = _first_number(path, items, columns)
+    counted = f", answers counted from {number}" if number else ""
+    return ChoiceFile(f"{form}; {columns.describe()}{counted}", warnings, items, columns, number)
+
+
+def _first_number(path: Path, items: Iterable[Item], columns: ChoiceColumns) -> int:
+    """Return what number the answers of a whole file have for the first choice: 1 where no other way fits."""
+    if columns.answer is None:
+        return 0
+    from_0 = from_1 = None
+    for item in items:
+        try:
+            choices = _choices(item.fields(), columns.choices)
+            number = number_given(item.fields().get(columns.answer), choices, is_key=columns.answer_is_key)
+        except UnusableCellError:  # whoever reads the rows will hear of it
+            continue
+        if number == 0:
+            from_0 = from_0 or item
+        elif number == len(choices.texts):
+            from_1 = from_1 or item
+    if from_0 and from_1:
+        raise DataError(
+            f"{place(path, from_1.line)}: an answer that is the number of its choices, as if they were counted from 1, "
+            f"and on line {from_0.line} one that is 0; count all of them from 0, or write letters from A"
+        )
+    return 1 if from_1 else 0
 
 
 def read_choices(stream: BinaryIO, path: Path) -> ChoiceFile:

@@ -41,10 +41,12 @@ class Named:
     text: str | None = None
     pair: str | None = None
     labels: tuple[str, ...] = ()
+    several: bool = False
+    """Whether each label column is one of several labels, however few there are."""
 
     def flags(self) -> list[tuple[str, str]]:
         """Return flag and name of each column that was named."""
-        label = "--label-column" if len(self.labels) == 1 else "--label-columns"
+        label = "--label-columns" if self.several else "--label-column"
         flags = [("--text-column", self.text), ("--text-pair-column", self.pair)]
         flags += [(label, name) for name in self.labels]
         return [(flag, name) for flag, name in flags if name is not None]
@@ -105,7 +107,7 @@ def _guess_texts(usable: Sequence[str], named: Named, path: Path) -> tuple[str, 
     by_folded = {name.casefold(): name for name in usable if name not in named.labels}
     pairs = [(by_folded[one], by_folded[two]) for one, two in _PAIRS if {one, two} <= by_folded.keys()]
     paired = {name for pair in pairs for name in pair}
-    singles = [by_folded[name] for name in _TEXTS if by_folded.get(name, name) in by_folded.values()]
+    singles = [by_folded[name] for name in _TEXTS if name in by_folded]
     guesses = [*pairs, *((name, None) for name in singles if name not in paired)]
     if len(guesses) != 1:
         options = [" + ".join(name for name in guess if name) for guess in guesses]

@@ -15,7 +15,7 @@ from bertwright.errors import UsageError
 from bertwright.text.complaints import all_shown, did_you_mean, place, shown
 from bertwright.text.tables.columns import Named
 from bertwright.text.tables.records import Record, Source
-from bertwright.text.tables.texts import open_source
+from bertwright.text.tables.texts import NoTableError, open_source
 
 UNKNOWN = ""
 """What a row has where nothing stands, or where it cannot be told which record of a line the row is."""
@@ -43,12 +43,12 @@ class ExtraColumns:
             quoting: As `open_table` has it.
 
         Raises:
-            UsageError: It has not, or is no table.
+            UsageError: It has not, or is no table, or its columns cannot be told.
         """
         found = Named(named.text, named.pair, (*named.labels, *names))
         try:
             source = open_source(path, columns, found, has_labels=True, quoting=quoting)
-        except UsageError as error:
+        except NoTableError as error:
             raise UsageError(f"{place(path)}: --slice-columns is for tables, and it has no columns") from error
         for name in names:
             if name not in source.columns:
@@ -78,7 +78,7 @@ class ExtraColumns:
         return {name: [known[number][place] for number in chosen.tolist()] for place, name in enumerate(self.names)}
 
     def _values(self, record: Record) -> tuple[str, ...]:
-        return tuple(map(_text, record.values)) if not record.problem else (UNKNOWN,) * len(self.names)
+        return tuple(map(_text, record.values)) or (UNKNOWN,) * len(self.names)
 
 
 def _text(value: object) -> str:

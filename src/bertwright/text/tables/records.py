@@ -1,7 +1,7 @@
 """JSON lines, JSON lists, Parquet and plain text → records: the values of the asked columns, with their line.
 
 A record that cannot be read is still a record: it carries the reason, so that read = kept + skipped holds. Delimited
-files are in `delimited.py`. Knows nothing of what the columns mean: texts, labels and defaults are for `tables.py`.
+files are in `delimited.py`. Knows nothing of what the columns mean: texts, labels and defaults are for its readers.
 """
 
 import json
@@ -32,7 +32,7 @@ class Record(NamedTuple):
     """The row as it stands in the file; None where the format has no text."""
     values: tuple[object, ...] = ()
     problem: str | None = None
-    """Why there are no values."""
+    """Why there are no values, or in the place of which of them there is None."""
 
 
 class Source(Protocol):
@@ -116,7 +116,7 @@ class Parquet:
     warnings: tuple[str, ...] = ()
     rows_at_once: int = 1_024
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """What the numbers in a column stand for, where the `datasets` library wrote that down."""
+    """What the numbers in a column stand for, where the `datasets` library wrote that down; they are read as that."""
 
     def records(self, names: Sequence[str]) -> Iterator[Record]:
         """Yield one record a row, counted from 1."""
@@ -124,9 +124,11 @@ class Parquet:
         with _parquet_file(self.path) as file:
             for batch in file.iter_batches(batch_size=self.rows_at_once, columns=list(names)):
                 columns = [batch.column(batch.schema.get_field_index(name)) for name in names]
+                classes = [self.class_names.get(name, ()) for name in names]
                 for row in range(batch.num_rows):
                     number += 1
-                    yield Record(number, None, tuple(_parquet_value(column[row]) for column in columns))
+                    values = (_parquet_value(column[row]) for column in columns)
+                    yield Record(number, None, tuple(map(_in_words, values, classes)))
 
 
 def open_json(path: Path, lines: Lines) -> JsonList | JsonLines:
@@ -227,15 +229,27 @@ def _parquet_value(cell: Any) -> object:
         return cell.cast("binary").as_py()
 
 
+def _in_words(value: object, classes: Sequence[str]) -> object:
+    """Put names in the place of the numbers of classes; -1, as the hub writes it, says that there is no label."""
+    match value:
+        case _ if not classes:
+            return value
+        case list():
+            return [_in_words(element, classes) for element in value]
+        case int() if 0 <= value < len(classes):
+            return classes[value]
+    return None if value == -1 else value
+
+
 def _json_record(line: int, raw: str, names: Sequence[str]) -> Record:
     value = json_value(raw)
     if isinstance(value, ValueError):
         return Record(line, raw, problem=f"not JSON: {value}")
     if not isinstance(value, dict):
         return Record(line, raw, problem="not a JSON object in braces")
-    if missing := [name for name in names if name not in value]:
-        return Record(line, raw, problem=f"no key {missing[0]!r}")
-    return Record(line, raw, tuple(value[name] for name in names))
+    missing = next((name for name in names if name not in value), None)
+    problem = None if missing is None else f"no key {missing!r}"
+    return Record(line, raw, tuple(value.get(name) for name in names), problem)
 
 
 def _whole_text(path: Path, lines: Iterable[str]) -> str:

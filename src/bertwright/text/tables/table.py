@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from bertwright.errors import DataError
+from bertwright.errors import DataError, UsageError
 from bertwright.text.complaints import place
-from bertwright.text.tables.bad_rows import BadRow, BadRows
+from bertwright.text.tables.bad_rows import STRICT, BadRow, BadRowPolicy, BadRows
 
 RowT = TypeVar("RowT")
 OtherT = TypeVar("OtherT")
@@ -34,7 +34,7 @@ class Form(Protocol[RowT_co]):
 
 
 @dataclass(frozen=True, slots=True)
-class RowCounts:
+class ReadCounts:
     """What became of the rows of one whole pass; `read` is `kept + skipped`."""
 
     read: int = 0
@@ -66,18 +66,22 @@ class Table(Generic[RowT]):
 
     Attributes:
         path: The file, as errors name it.
+        policy: What becomes of its unusable rows.
         counts: The counts of the last whole pass.
         bad_rows: The first few unusable rows of that pass.
+
+    Raises:
+        UsageError: The unusable rows would be written over the file itself.
     """
 
-    def __init__(self, path: Path, form: Form[RowT], *, skip_bad_rows: bool, quarantine: Path | None) -> None:
-        self.path = path
-        self.counts = RowCounts()
+    def __init__(self, path: Path, form: Form[RowT], policy: BadRowPolicy = STRICT) -> None:
+        if policy.quarantine and policy.quarantine.resolve() == path.resolve():
+            raise UsageError(f"{place(path)}: the quarantine file cannot be the table itself; choose another name")
+        self.path, self.policy = path, policy
+        self.counts = ReadCounts()
         self.bad_rows: tuple[BadRow, ...] = ()
         self._form = form
         self._known_at_once = form.warnings
-        self._skip_bad_rows = skip_bad_rows
-        self._quarantine = quarantine
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -95,8 +99,15 @@ class Table(Generic[RowT]):
 
     def over(self, make: Callable[[RowT], OtherT]) -> "Table[OtherT]":
         """The same file, with other rows made of these."""
-        form = _Over(self._form, make)
-        return Table(self.path, form, skip_bad_rows=self._skip_bad_rows, quarantine=self._quarantine)
+        return Table(self.path, _Over(self._form, make), self.policy)
+
+    def under(self, policy: BadRowPolicy) -> "Table[RowT]":
+        """The same file and rows, under another policy.
+
+        Raises:
+            UsageError: The unusable rows would be written over the file itself.
+        """
+        return Table(self.path, self._form, policy)
 
     def rows(self) -> Iterator[RowT | BadRow]:
         """Yield every row as it comes, the unusable ones too; nothing is counted."""
@@ -110,14 +121,14 @@ class Table(Generic[RowT]):
                 usable. At once: the file is damaged or not UTF-8.
         """
         read = 0
-        with BadRows(self.path, self._quarantine) as bad:
+        with BadRows(self.path, self.policy.quarantine) as bad:
             for row in self.rows():
                 read += 1
                 if isinstance(row, BadRow):
                     bad.add(row)
                 else:
                     yield row
-        self.counts = RowCounts(read, read - bad.count, bad.count)
+        self.counts = ReadCounts(read, read - bad.count, bad.count)
         self.bad_rows = tuple(bad.first)
         self._check(bad)
 
@@ -128,5 +139,5 @@ class Table(Generic[RowT]):
         unusable = f"{place(self.path)}: {bad.count} of {read} rows cannot be used: {bad.summary()}"
         if not kept:
             raise DataError(f"{unusable}; no row is left: are these the right file and the right columns?")
-        if bad.count and not self._skip_bad_rows:
+        if bad.count and not self.policy.skip:
             raise DataError(f"{unusable}; correct them, or go on without them: --skip-bad-rows")

@@ -65,14 +65,12 @@ class TaggedFile:
         form: The format, and what is read as what.
         words: The column of the words.
         tags: That of the tags; None where they are not read.
-        names: What numbers in the place of tags stand for, where that is known.
     """
 
     source: Source
     form: str
     words: str
     tags: str | None
-    names: Sequence[str] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -99,7 +97,7 @@ class TaggedFile:
         words = _strings(record.values[0], "word")
         if self.tags is None:
             return TaggedRow(words, None, record.line)
-        tags = tuple(tag.strip() for tag in _strings(self._named(record.values[1]), "tag"))
+        tags = tuple(tag.strip() for tag in _strings(_named(record.values[1]), "tag"))
         if len(tags) != len(words):
             raise UnusableCellError(f"{len(words)} words but {len(tags)} tags")
         if not all(tags):
@@ -107,14 +105,6 @@ class TaggedFile:
         if not words:
             raise UnusableCellError("no words")
         return TaggedRow(words, tags, record.line)
-
-    def _named(self, tags: object) -> object:
-        """Put names in the place of numbers."""
-        if not (isinstance(tags, list) and tags and all(type(tag) is int for tag in tags)):
-            return tags
-        if not self.names:
-            raise UnusableCellError("the tags are numbers without names; write names in their place, such as B-PER")
-        return [self.names[tag] if 0 <= tag < len(self.names) else tag for tag in tags]
 
 
 def open_tagged(
@@ -149,8 +139,7 @@ def open_tagged(
         return TaggedFile(source, form, words, None)
     tags = _choose(source.columns, tags_column, _TAG_LISTS, "--label-column", path)
     form = f"{form}, tags {shown(tags)}{'' if tags_column else ' (guessed)'}"
-    names = source.class_names.get(tags, ()) if isinstance(source, Parquet) else ()
-    return TaggedFile(source, form, words, tags, names)
+    return TaggedFile(source, form, words, tags)
 
 
 def looks_tagged(
@@ -200,6 +189,12 @@ def _stands_alone(character: str) -> bool:
     if not character:
         return False
     return has_chinese(character) or (category(character)[0] == "P" and east_asian_width(character) in "WFA")
+
+
+def _named(tags: object) -> object:
+    if isinstance(tags, list) and tags and all(type(tag) is int for tag in tags):
+        raise UnusableCellError("the tags are numbers without names; write names in their place, such as B-PER")
+    return tags
 
 
 def _strings(value: object, role: str) -> tuple[str, ...]:

@@ -37,6 +37,12 @@ from bertwright.text.tables.records import (
 from bertwright.text.tables.table import Table
 
 LabelT = TypeVar("LabelT")
+
+
+class NoTableError(UsageError):
+    """A file whose name says no format in which there are columns with names."""
+
+
 Cells = Mapping[str, object]
 """The values of the label columns by their names."""
 
@@ -146,8 +152,6 @@ def open_table(
     label_columns: Sequence[str] = (),
     read_label: Callable[[Cells], Any] = one_label,
     needs_label: bool = True,
-    skip_bad_rows: bool = False,
-    quarantine: Path | None = None,
     quoting: bool | None = None,
 ) -> Table[Row[Any]]:
     """Open a .csv, .tsv, .jsonl, .ndjson, .json or .txt file, each also as .gz, or a .parquet file.
@@ -162,8 +166,6 @@ def open_table(
         read_label: Cells of the label columns → the label, or None where there is none.
         needs_label: Whether a row must have a label and a text that is not empty. If not, as for prediction, a
             label is read only when its column is given, an empty text stays `""`, and .txt is read, too.
-        skip_bad_rows: Whether `Table.read` goes on without unusable rows rather than end in an error.
-        quarantine: Where to write unusable rows as JSON lines, skipped or not.
         quoting: Whether cells may be in quotes; None means yes for .csv and finds it out for .tsv.
 
     Raises:
@@ -172,13 +174,11 @@ def open_table(
     """
     with open_bytes(path):  # a missing file or a folder is the first thing to say
         pass
-    if quarantine and quarantine.resolve() == path.resolve():
-        raise UsageError(f"{place(path)}: the quarantine file cannot be the table itself; choose another name")
     labels = tuple(label_columns) if label_column is None else (label_column,)
-    named = Named(text_column, text_pair_column, labels)
+    named = Named(text_column, text_pair_column, labels, several=bool(label_columns))
     source = open_source(path, columns, named, has_labels=needs_label, quoting=quoting)
     form = _form(path, source, named, read_label, needs_label=needs_label)
-    return Table(path, form, skip_bad_rows=skip_bad_rows, quarantine=quarantine)
+    return Table(path, form)
 
 
 def read_stream(
@@ -187,8 +187,6 @@ def read_stream(
     name: str = "standard input",
     text_column: str | None = None,
     text_pair_column: str | None = None,
-    skip_bad_rows: bool = False,
-    quarantine: Path | None = None,
 ) -> Table[Row[str]]:
     """Open a stream of texts without labels: JSON lines when its first line is an object, else one text a line.
 
@@ -207,7 +205,7 @@ def read_stream(
     rest = chain([first], lines)
     source = JsonLines(rest, keys) if keys else PlainText(rest)
     form = _form(path, source, Named(text_column, text_pair_column), one_label, needs_label=False)
-    return Table(path, form, skip_bad_rows=skip_bad_rows, quarantine=quarantine)
+    return Table(path, form)
 
 
 def _form(
@@ -241,7 +239,7 @@ def open_source(
         case ".txt" if not has_labels:
             return PlainText(lines)
         case ending:
-            raise UsageError(_unknown_format(path, ending))
+            raise NoTableError(_unknown_format(path, ending))
 
 
 def _why_no_columns(path: Path, source: Source) -> str:

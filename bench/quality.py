@@ -1,12 +1,13 @@
 """Is what comes out as good as what `transformers.Trainer` makes with the same settings? One table, several seeds.
 
-Each training is a process of its own, and its figures are kept as JSON with the command that made them: what is there
-is not done again, so that the whole, which takes a CPU for hours, can be stopped and gone on with, a data set or a
-side at a time. See `README.md` beside this file.
+Each training is a process of its own, and its figures are kept as JSON with the command that made them (those of the
+table in docs/results.md are in `figures/` beside this file): what is there is not done again, so that the whole, which
+takes a CPU for hours, can be stopped and gone on with, a data set or a side at a time. See `README.md` there.
 """
 
 import argparse
 import json
+import platform
 import shlex
 import subprocess
 import sys
@@ -67,16 +68,16 @@ def flags(chosen: QualitySet, files: dict[str, str], options: argparse.Namespace
 
 def run(options: argparse.Namespace, key: str, side: str, seed: int) -> dict[str, Any]:
     """Train and measure, or read what an earlier run wrote."""
-    cached = options.output / key / f"{side}-{seed}.json"
+    cached = options.figures / key / f"{side}-{seed}.json"
     output = options.output / key / f"{side}-{seed}"
     command = commands(options, key, side, seed, output)
     if cached.exists():
         found: dict[str, Any] = json.loads(cached.read_text(encoding="utf-8"))
         if _compared(shlex.split(found["command"])) != _compared(command):
-            raise SystemExit(f"{cached} is of another command: delete it, or choose another --output")
+            raise SystemExit(f"{cached} is of another command: delete it, or choose another --figures")
         return found
     SETS[key].write(options.data, options.output / key)
-    print(shlex.join(command), file=sys.stderr, flush=True)
+    print(shown(command), file=sys.stderr, flush=True)
     made_with = versions(side)  # as it begins: a checkout moves on within hours
     output.parent.mkdir(parents=True, exist_ok=True)
     with (output.parent / f"{side}-{seed}.log").open("ab") as log:
@@ -84,11 +85,13 @@ def run(options: argparse.Namespace, key: str, side: str, seed: int) -> dict[str
     written = output / ("metrics.json" if side == "peer" else "run/metrics.json")
     figures = json.loads(written.read_text(encoding="utf-8"))
     result = {
-        "command": shlex.join(command),
+        "command": shown(command),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": made_with,
+        "machine": processor(),
         "metrics": {role: figures[role] for role in ROLES[1:]},
     }
+    cached.parent.mkdir(parents=True, exist_ok=True)
     cached.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     rmtree(output)  # the figures stay; models of every seed would fill a disk
     return result
@@ -100,6 +103,19 @@ def versions(side: str) -> dict[str, str]:
     commit = _git("rev-parse", "--short", "HEAD") if side == "ours" else ""
     changed = "+" if commit and _git("status", "--porcelain", "--untracked-files=no") else ""
     return found | ({"bertwright": commit + changed} if commit else {})
+
+
+def shown(command: Sequence[str]) -> str:
+    """A command as it is typed in the checkout, without the places of this machine."""
+    return shlex.join("python" if part == sys.executable else part.replace(str(HERE), HERE.name) for part in command)
+
+
+def processor() -> str:
+    """The CPU by its name, as far as the system tells."""
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{len(names)} x {names[0]}" if names else platform.processor()
 
 
 def _git(*words: str) -> str:
@@ -115,17 +131,17 @@ def _compared(command: Sequence[str]) -> list[str]:
     return [Path(part).name for part in command[1:]]
 
 
-def done(output: Path, key: str, side: str) -> list[dict[str, Any]]:
+def done(figures: Path, key: str, side: str) -> list[dict[str, Any]]:
     """What is there of a side, seed after seed."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((output / key).glob(f"{side}-*.json"))]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((figures / key).glob(f"{side}-*.json"))]
 
 
-def rows(output: Path) -> Iterator[list[str]]:
+def rows(figures: Path) -> Iterator[list[str]]:
     """A row for each figure of each data set that a side has learned."""
     for key, chosen in SETS.items():
         for title, (role, name) in chosen.figures.items():
             values = {
-                side: [run["metrics"][role][name] * chosen.scale for run in done(output, key, side)] for side in SIDES
+                side: [run["metrics"][role][name] * chosen.scale for run in done(figures, key, side)] for side in SIDES
             }
             if any(values.values()):
                 ours, peer = values.values()
@@ -141,17 +157,17 @@ def spread(values: Sequence[float]) -> str:
     return f"{fmean(values):.2f}{around} ({len(values)})"
 
 
-def table(output: Path) -> str:
+def table(figures: Path) -> str:
     """All that is there, as Markdown."""
     heading = ["", "figure", *(f"{name} (seeds)" for name in SIDES.values()), "difference"]
-    lines = [heading, ["---", "---", "---:", "---:", "---:"], *rows(output)]
-    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), *commits(output)])
+    lines = [heading, ["---", "---", "---:", "---:", "---:"], *rows(figures)]
+    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), *commits(figures)])
 
 
-def commits(output: Path) -> Iterator[str]:
+def commits(figures: Path) -> Iterator[str]:
     """Lines below the table: the seeds of which data sets are not all of one commit."""
     for key, chosen in SETS.items():
-        of_seeds = Counter(run.get("versions", {}).get("bertwright", "unknown") for run in done(output, key, "ours"))
+        of_seeds = Counter(run.get("versions", {}).get("bertwright", "unknown") for run in done(figures, key, "ours"))
         if len(of_seeds) > 1:
             listed = ", ".join(f"{commit} ({count})" for commit, count in of_seeds.items())
             yield f"\n{chosen.name}: seeds of bertwright are of several commits: {listed}"
@@ -162,7 +178,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, help="a BERT folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets, one folder a set")
-    parser.add_argument("--output", type=Path, required=True, help="folder for files, figures and logs")
+    parser.add_argument("--output", type=Path, required=True, help="folder for files and logs")
+    parser.add_argument("--figures", type=Path, default=HERE / "figures", help="folder for figures (%(default)s)")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
@@ -170,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     for seed, key, side in product(options.seeds, options.sets, options.sides):
         run(options, key, side, seed)
-    print(table(options.output))
+    print(table(options.figures))
 
 
 if __name__ == "__main__":

@@ -158,7 +158,8 @@ def test_what_is_there_is_not_trained_again(bench: Bench, tmp_path: Path):
     """Unless it is of other settings; where the files lie is no setting."""
     (tmp_path / "cola").mkdir()
     cached = tmp_path / "cola" / "ours-1.json"
-    flags = ["--model", "nowhere", "--data", "nowhere", "--output", str(tmp_path), "--sets", "cola", "--sides", "ours"]
+    folders = ["--output", str(tmp_path), "--figures", str(tmp_path)]
+    flags = ["--model", "nowhere", "--data", "nowhere", *folders, "--sets", "cola", "--sides", "ours"]
     ran = []
 
     def trained(command: list[str], **_: object) -> None:
@@ -178,6 +179,20 @@ def test_what_is_there_is_not_trained_again(bench: Bench, tmp_path: Path):
         with pytest.raises(SystemExit, match=r"ours-1\.json is of another command: delete it, or choose another"):
             bench["quality"].main([*flags, "--seeds", "1", "--max-steps", "3"])
     assert len(ran) == 1
+
+
+def test_a_kept_command_names_no_place_of_a_machine(bench: Bench):
+    quality = bench["quality"]
+    script = str(quality.HERE / "quality_peer.py")
+    assert quality.shown([sys.executable, script, "--set", "cola"]) == "python bench/quality_peer.py --set cola"
+    for kept in quality.HERE.glob("figures/*/*.json"):
+        assert not [part for part in json.loads(kept.read_text())["command"].split() if part.startswith("/")], kept
+
+
+def test_the_table_in_the_docs_is_of_the_kept_figures(bench: Bench):
+    quality = bench["quality"]
+    documented = (quality.HERE.parent / "docs" / "results.md").read_text(encoding="utf-8")
+    assert quality.table(quality.HERE / "figures") in documented
 
 
 @pytest.mark.data

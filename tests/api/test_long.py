@@ -75,7 +75,8 @@ def test_the_folder_reads_texts_as_in_training(trained: Train, long: str, tmp_pa
     answers = json_lines(tmp_path / "answers.jsonl")
     assert [{name: line[name] for name in answers[0]} for line in known] == answers
     texts = [str(line["text"]) for line in known]
-    assert [answer.to_dict() for answer in bertwright.load(folder).predict(texts)] == answers
+    in_python = [answer.to_dict() for answer in bertwright.load(folder).predict(texts)]
+    assert [{"line": line} | answer for line, answer in enumerate(in_python, start=2)] == answers
     loaded = [bertwright.load(folder, batch_tokens=tokens) for tokens in (12, 999)]
     scores = [[answer.scores["plant"] for answer in each.predict(texts)] for each in loaded]
     assert scores[0] == pytest.approx(scores[1], abs=1e-5)

@@ -24,6 +24,7 @@ from typing import Any
 from quality_sets import ROLES, SETS, QualitySet
 
 SIDES = {"ours": "bertwright", "peer": "Trainer"}
+PRECISIONS = ("fp32", "bf16")  # the faster one is another on another CPU, so that seeds may be of both; it is told
 HERE = Path(__file__).parent
 
 
@@ -33,7 +34,8 @@ def commands(options: argparse.Namespace, key: str, side: str, seed: int, output
     if side == "peer":
         script = [sys.executable, str(HERE / "quality_peer.py"), "--set", key, "--files", str(options.output / key)]
         steps = ["--max-steps", str(options.max_steps)] if options.max_steps else []
-        return [*script, "--model", options.model, "--seed", str(seed), "--output-dir", str(output), *steps]
+        given = ["--model", options.model, "--seed", str(seed), "--precision", options.precision]
+        return [*script, *given, "--output-dir", str(output), *steps]
     files = {role: str(options.output / key / f"{role}{chosen.suffix}") for role in ROLES}
     return [sys.executable, "-m", "bertwright", "finetune", *flags(chosen, files, options, seed, output)]
 
@@ -50,6 +52,7 @@ def flags(chosen: QualitySet, files: dict[str, str], options: argparse.Namespace
         "max-length": chosen.max_length,
         "best-metric": chosen.best,
         "seed": seed,
+        "precision": options.precision,
         "output-dir": output,
     }
     if chosen.columns:
@@ -89,6 +92,7 @@ def run(options: argparse.Namespace, key: str, side: str, seed: int) -> dict[str
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": made_with,
         "machine": processor(),
+        "precision": options.precision,
         "metrics": {role: figures[role] for role in ROLES[1:]},
     }
     cached.parent.mkdir(parents=True, exist_ok=True)
@@ -127,8 +131,8 @@ def _git(*words: str) -> str:
 
 
 def _compared(command: Sequence[str]) -> list[str]:
-    """What of a command decides about the figures: not where Python and the files lie."""
-    return [Path(part).name for part in command[1:]]
+    """What of a command decides about the figures: not where Python and the files lie, and not the rounding."""
+    return [Path(part).name for part in command[1:] if part not in PRECISIONS]
 
 
 def done(figures: Path, key: str, side: str) -> list[dict[str, Any]]:
@@ -161,16 +165,18 @@ def table(figures: Path) -> str:
     """All that is there, as Markdown."""
     heading = ["", "figure", *(f"{name} (seeds)" for name in SIDES.values()), "difference"]
     lines = [heading, ["---", "---", "---:", "---:", "---:"], *rows(figures)]
-    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), *commits(figures)])
+    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), *mixtures(figures)])
 
 
-def commits(figures: Path) -> Iterator[str]:
-    """Lines below the table: the seeds of which data sets are not all of one commit."""
-    for key, chosen in SETS.items():
-        of_seeds = Counter(run.get("versions", {}).get("bertwright", "unknown") for run in done(figures, key, "ours"))
-        if len(of_seeds) > 1:
-            listed = ", ".join(f"{commit} ({count})" for commit, count in of_seeds.items())
-            yield f"\n{chosen.name}: seeds of bertwright are of several commits: {listed}"
+def mixtures(figures: Path) -> Iterator[str]:
+    """Lines below the table: the seeds of which data sets are not all of one commit and one precision."""
+    for (key, chosen), side in product(SETS.items(), SIDES):
+        runs = done(figures, key, side)
+        of_commits = Counter(run.get("versions", {}).get("bertwright", "unknown") for run in runs)
+        for kind, seeds in {"commit": of_commits, "precision": Counter(run.get("precision") for run in runs)}.items():
+            if len(seeds) > 1:
+                listed = ", ".join(f"{name} ({count})" for name, count in seeds.items())
+                yield f"\n{chosen.name}: seeds of {SIDES[side]} are of more than one {kind}: {listed}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -183,6 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of both sides' trainings")
     parser.add_argument("--max-steps", type=int, default=0, help="stop each training early, for a try")
     options = parser.parse_args(arguments)
     for seed, key, side in product(options.seeds, options.sets, options.sides):

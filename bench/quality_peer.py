@@ -245,7 +245,7 @@ KINDS: dict[str, type[Kind]] = {
 }
 
 
-def arguments(chosen: QualitySet, seed: int, folder: Path, steps: int) -> TrainingArguments:
+def arguments(chosen: QualitySet, seed: int, folder: Path, steps: int, *, bf16: bool = False) -> TrainingArguments:
     """The settings that bertwright has, in the peer's words; batches of like length are its fast way."""
     return TrainingArguments(
         output_dir=str(folder),
@@ -264,6 +264,7 @@ def arguments(chosen: QualitySet, seed: int, folder: Path, steps: int) -> Traini
         metric_for_best_model=chosen.best,
         greater_is_better=True,
         seed=seed,
+        bf16=bf16,
         use_cpu=not torch.cuda.is_available(),
         report_to="none",
         disable_tqdm=True,
@@ -304,6 +305,7 @@ def main() -> None:
     parser.add_argument("--files", type=Path, required=True, help="folder of the set's three files")
     parser.add_argument("--model", required=True)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--max-steps", type=int, default=0, help="for a try; 0 = all epochs")
     parser.add_argument("--output-dir", type=Path, required=True)
     options = parser.parse_args()
@@ -313,7 +315,9 @@ def main() -> None:
     set_seed(options.seed)
     tokenizer = AutoTokenizer.from_pretrained(options.model)
     prepared = KINDS[chosen.task](chosen, tokenizer).prepared(files, options.model)
-    metrics = train(prepared, arguments(chosen, options.seed, options.output_dir, options.max_steps), tokenizer)
+    bf16 = options.precision == "bf16"
+    settings = arguments(chosen, options.seed, options.output_dir, options.max_steps, bf16=bf16)
+    metrics = train(prepared, settings, tokenizer)
     (options.output_dir / "metrics.json").write_text(json.dumps(metrics, indent=2), encoding="utf-8")
 
 

@@ -135,7 +135,7 @@ def test_seeds_of_several_commits_are_told_apart(bench: Bench, tmp_path: Path):
             figures = {"accuracy": 0.6, "f1": 0.6}
             (tmp_path / name / f"ours-{seed}.json").write_text(json.dumps({"metrics": {"test": figures}, **noted}))
     told = [line for line in bench["quality"].table(tmp_path).splitlines() if not line.startswith("|")]
-    assert told == ["", "RTE: seeds of bertwright are of several commits: unknown (1), 0c1d2e3 (2)"]
+    assert told == ["", "RTE: seeds of bertwright are of more than one commit: unknown (1), 0c1d2e3 (2)"]
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="NOT TESTED: git is not here")
@@ -176,6 +176,7 @@ def test_what_is_there_is_not_trained_again(bench: Bench, tmp_path: Path):
         figures = {"metrics": {"test": {"matthews_correlation": 0.5}}, "command": shlex.join(["python9", *ran[0][1:]])}
         cached.write_text(json.dumps(figures))
         bench["quality"].main([*flags, "--seeds", "1"])
+        bench["quality"].main([*flags, "--seeds", "1", "--precision", "bf16"])
         with pytest.raises(SystemExit, match=r"ours-1\.json is of another command: delete it, or choose another"):
             bench["quality"].main([*flags, "--seeds", "1", "--max-steps", "3"])
     assert len(ran) == 1

@@ -192,6 +192,20 @@ def test_cut_texts_are_told(tuned: Trained, tmp_path: Path, capsys: pytest.Captu
     )
 
 
+def test_nothing_and_what_the_model_has_no_words_for_are_told(
+    tuned: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are answered all the same: a row out for every row in."""
+    source = tmp_path / "texts.txt"
+    source.write_text("old cat\n\nquagga okapi\n")
+    assert len(predicted(tuned, source, tmp_path)) == 3
+    assert capsys.readouterr().err == (
+        f"warning: {source}: 1 of 3 texts is empty; what is answered to nothing means nothing\n"
+        f"warning: {source}: 50% of the tokens are [UNK], which all look the same to the model: is its vocabulary of "
+        "the language of these texts?\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("changed", "content", "message"),
     [

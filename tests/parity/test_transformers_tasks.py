@@ -307,14 +307,23 @@ def test_a_tagger_of_transformers_is_a_tagger(tmp_path: Path):
 
 
 def test_a_reader_of_transformers_answers_questions(tmp_path: Path):
-    """The best of all spans of at most 30 tokens of the context, by transformers' logits."""
+    """The best of all spans of at most 30 tokens of the context, by transformers' logits, unless [CLS] is better.
+
+    Its folders do not say whether there may be no answer; those of SQuAD 2.0 are to be able to say so.
+    """
     model = foreign(transformers.BertForQuestionAnswering, tmp_path)
+    said = set()
     answers = bertwright.load(tmp_path, **LOADED).predict(SECONDS, TEXTS)
     for question, context, answer in zip(SECONDS, TEXTS, answers, strict=True):
         output, first = model(**encoded_alone(question, context)), len(question.split()) + 2
         starts, ends = (logits[0, first:-1] for logits in (output.start_logits, output.end_logits))
-        best = (starts[:, None] + ends).masked_fill(~torch.ones(5, 5, dtype=torch.bool).triu(), -torch.inf).argmax()
-        assert answer.answer == " ".join(context.split()[best // 5 : best % 5 + 1])
+        scores = (starts[:, None] + ends).masked_fill(~torch.ones(5, 5, dtype=torch.bool).triu(), -torch.inf)
+        best, null = scores.argmax(), output.start_logits[0, 0] + output.end_logits[0, 0]
+        assert answer.candidates[0].text == " ".join(context.split()[best // 5 : best % 5 + 1])
+        assert answer.no_answer == pytest.approx(torch.sigmoid(null - scores.max()).item(), abs=LOGITS)
+        assert answer.answer == ("" if answer.no_answer > 0.5 else answer.candidates[0].text)
+        said.add(bool(answer.answer))
+    assert said == {True, False}
 
 
 def test_a_chooser_of_transformers_chooses(tmp_path: Path):

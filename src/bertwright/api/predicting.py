@@ -2,27 +2,30 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from bertwright.api.common import patient, quarantine_here, say, say_counts, settled, told, warn_of_cuts
+from bertwright.api.common import patient, quarantine_here, say, say_counts, settled, told, warn, warn_of_cuts
 from bertwright.errors import UsageError
 from bertwright.files import replacing
 from bertwright.serving.loading import load
 from bertwright.serving.masked_predictor import MaskedPredictor
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import PredictSettings
+from bertwright.tasks.checks.reading import UNKNOWN
 from bertwright.tasks.choice import Choice
 from bertwright.tasks.classification import Classification
 from bertwright.tasks.finetuning import Answer, HasLine
 from bertwright.tasks.kinds import AnyTask, check_columns
 from bertwright.tasks.questions import Questions, official_answers
+from bertwright.tasks.texts import texts_of
 from bertwright.text.complaints import counted
 from bertwright.text.tables.table import Table
 
+_LOOKED_AT = 1_000  # rows, for words that the model does not know
 AnsweredRow = tuple[HasLine, Answer]
 """A row, and what the model says to it."""
 
@@ -61,20 +64,54 @@ def predict(settings: PredictSettings | None = None, /, **options: object) -> Pr
         top_k=settings.top_k,
     )
     table = patient(_texts(predictor, settings), settings, _quarantine(settings))
-    texts = truncated = 0
+    heard = Heard(predictor.task.shown if isinstance(predictor, Predictor) else texts_of)
     official = _asked(predictor) is Questions and settings.output.endswith(".json")
     with _output(settings.output) as out:
         answered = predictor.answered(table.read(), table.path)
         write = _written_officially if official else _written_by_line
-        for prediction in write(answered, out):
-            texts += 1
-            truncated += prediction.truncated
+        for row, prediction in write(answered, out):
+            heard.add(row, prediction)
     if table.counts.skipped:
         say_counts(table)
-    warn_of_cuts(str(table.path), truncated, texts, predictor.limit)
+    heard.warn(str(table.path), predictor)
     asked = _asked(predictor) in (Questions, Choice)
-    say(f"{counted(texts, 'question' if asked else 'text')} answered", quiet=settings.quiet)
-    return Predicted(texts, truncated)
+    say(f"{counted(heard.texts, 'question' if asked else 'text')} answered", quiet=settings.quiet)
+    return Predicted(heard.texts, heard.truncated)
+
+
+class Heard:
+    """What of the rows that were answered is worth a word at the end.
+
+    Args:
+        shown: The texts of a row.
+    """
+
+    def __init__(self, shown: Callable[[Any], Sequence[str]]) -> None:
+        self._shown = shown
+        self.texts = self.truncated = self._empty = 0
+        self._first: list[str] = []
+
+    def add(self, row: HasLine, answer: Answer) -> None:
+        """Hear one more row, and what was said to it."""
+        own = self._shown(row)
+        self.texts += 1
+        self.truncated += answer.truncated
+        self._empty += not any(text.strip() for text in own)
+        if self.texts <= _LOOKED_AT:
+            self._first += own
+
+    def warn(self, name: str, predictor: Predictor | MaskedPredictor) -> None:
+        """Tell of texts that were cut, that have nothing in them, and that the model has no words for."""
+        warn_of_cuts(name, self.truncated, self.texts, predictor.limit)
+        if self._empty:
+            verb = "is" if self._empty == 1 else "are"
+            warn(f"{name}: {self._empty} of {self.texts} texts {verb} empty; what is answered to nothing means nothing")
+        share = predictor.tokenizer.unknown_share(self._first)
+        if share > UNKNOWN:
+            warn(
+                f"{name}: {share:.0%} of the tokens are [UNK], which all look the same to the model: is its vocabulary "
+                "of the language of these texts?"
+            )
 
 
 def _check_ending(output: str) -> None:
@@ -85,20 +122,20 @@ def _check_ending(output: str) -> None:
         )
 
 
-def _written_by_line(answered: Iterable[AnsweredRow], out: TextIO) -> Iterator[Answer]:
+def _written_by_line(answered: Iterable[AnsweredRow], out: TextIO) -> Iterator[AnsweredRow]:
     """Each as a line of JSON, with the line on which its row begins: some rows may have been skipped."""
     escaped = (out.encoding or "utf-8").lower() not in ("utf-8", "utf8")  # JSON can say all in ASCII
     for row, prediction in answered:
         out.write(json.dumps({"line": row.line, **prediction.to_dict()}, ensure_ascii=escaped) + "\n")
-        yield prediction
+        yield row, prediction
 
 
-def _written_officially(answered: Iterable[AnsweredRow], out: TextIO) -> Iterator[Answer]:
+def _written_officially(answered: Iterable[AnsweredRow], out: TextIO) -> Iterator[AnsweredRow]:
     """Answers to questions by their ids in one object, as SQuAD's and CMRC's scripts read them."""
     official: dict[str, str] = {}
-    for _, prediction in answered:
+    for row, prediction in answered:
         official |= official_answers([prediction])
-        yield prediction
+        yield row, prediction
     out.write(json.dumps(official, ensure_ascii=False, indent=2) + "\n")
 
 

@@ -290,8 +290,13 @@ class Questions(ContextTask[QuestionRow]):
 
     @classmethod
     def of(cls, config: BertConfig) -> Self:
-        """See `FinetuneTask`."""
-        given = {name: value for name, value in config.task.items() if name != "name"}
+        """See `FinetuneTask`.
+
+        A folder of transformers does not say whether there may be no answer: [CLS] is asked, which a model of SQuAD 1.1
+        hardly ever points to.
+        """
+        told = config.task or {"unanswerable": True}
+        given = {name: value for name, value in told.items() if name != "name"}
         try:
             return cls(**given)
         except TypeError as error:

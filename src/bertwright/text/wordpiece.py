@@ -263,6 +263,11 @@ class WordPiece:
         ends = _boundaries(lengths_in_order)[np.cumsum([0, *held])]
         return flat, np.diff(ends)
 
+    def unknown_share(self, texts: Iterable[str]) -> float:
+        """Of the tokens of some texts, the share that is [UNK]; 0 where there are none."""
+        ids, _ = self.tokenize(texts)
+        return float(np.mean(ids == self.unk_id)) if len(ids) else 0.0
+
     def _tokenize_around_masks(self, texts: Sequence[str]) -> tuple[Int32[np.ndarray, " T"], Int64[np.ndarray, " B"]]:
         """As `tokenize`, but each "[MASK]" is the token of that name."""
         parts = [text.split(SPECIAL_TOKENS["mask_token"]) for text in texts]

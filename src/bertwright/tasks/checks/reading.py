@@ -27,12 +27,12 @@ from bertwright.text.wordpiece import WordPiece
 
 CUT_TEXTS = "cut-texts"
 MOST_READ = 10_000  # rows
+UNKNOWN = 0.15  # share of [UNK] from which on a vocabulary is not of the language
 _ENDLESS = 1 << 30  # tokens
 _BINS = 16
 _ENOUGH_LETTERS = 500
 _NO_CAPITALS, _ALL_CAPITALS = 0.002, 0.7  # shares of letters
 _CASED = 0.01  # share of tokens with capitals from which on a vocabulary is a cased one
-_UNKNOWN = 0.15  # share of [UNK] from which on a vocabulary is not of the language
 _MOST_SPELT = 1_000  # words of which the unknown parts are looked for
 _SHREDDED = 2.0  # tokens a word
 _MANY_ACCENTS = 0.02  # share of words
@@ -204,9 +204,9 @@ def unknown_tokens(reading: Reading) -> Iterator[Finding]:
     if share > 0:
         worst = sorted(np.flatnonzero(unknown).tolist(), key=lambda place: -times[place])[:_MOST_SPELT]
         parts = _unknown_parts(tokenizer, {words[place]: int(times[place]) for place in worst}).most_common(5)
-        fits = share < _UNKNOWN
+        fits = share < UNKNOWN
         yield Finding(
-            by_share(share, error=_UNKNOWN, warning=0.01),
+            by_share(share, error=UNKNOWN, warning=0.01),
             "unknown-tokens",
             f"train: {share:.2%} of the tokens are [UNK], such as {all_shown(part for part, _ in parts)}",
             "they all look the same to the model"

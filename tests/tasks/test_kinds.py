@@ -9,7 +9,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 import tiny
-from bertwright.errors import DataError, ModelFolderError, UsageError
+from bertwright.errors import BertwrightError, DataError, ModelFolderError, UsageError
 from bertwright.evaluation import card, worst
 from bertwright.evaluation.report import record
 from bertwright.evaluation.report import worst as report_worst
@@ -73,6 +73,115 @@ def test_label_columns_are_labels(tmp_path: Path):
 def test_named_columns_are_heard(name: str, text: str, label: str, content: str, tmp_path: Path):
     (tmp_path / "a.jsonl").write_text(content + "\n")
     assert guess_task(tmp_path / "a.jsonl", TableSettings(text_column=text, label_column=label)).name == name
+
+
+COLUMNS = {
+    "a.txt": ("The DT", "cat NN", "", "A DT", "dog NN"),
+    "a.conll": ("# of verbs", "The\tDT", "runs\tVBZ", "", "He\tPRP"),
+    "a.tsv": ("The\tDT", "runs\tVBZ", "", "He\tPRP"),
+    "a.iob": ("-DOCSTART- -X-", "", "The DT", "cat NN", "", "", "A DT"),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_words_whose_tags_are_no_entities_are_told_from_texts(name: str, tmp_path: Path):
+    path = tmp_path / name
+    path.write_text("\n".join(COLUMNS[name]) + "\n")
+    assert guess_task(path, TableSettings()) == ("tagging", "words stand one a line, with something beside each")
+    between = "tab" if "\t" in path.read_text() else "blank"
+    with pytest.raises(DataError) as error:
+        TASKS["tagging"].table(path, TableSettings(), labelled=True)
+    assert str(error.value) == (
+        f"{path}: one word a line, {between}-separated, words in column 1, tags in column 2 of 2, but no word has the "
+        "tag O, and no tag a letter such as B- in front: plain tags, such as parts of speech, are not learned here; if "
+        "those of entities are in another column, set --label-column; where these are entities, write 'DT' as 'B-DT' "
+        "and 'I-DT'"
+    )
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("two words", "of texts"),
+        ("two words", "", "or three words", "in stanzas"),
+        ("a text\tx", "", "another\ty"),
+        ("alone", "", "again"),
+    ],
+)
+def test_texts_are_told_from_words_in_columns(lines: tuple[str, ...], tmp_path: Path):
+    (tmp_path / "a.txt").write_text("\n".join(lines))
+    with pytest.raises(
+        UsageError,
+        match=r"a\.txt: a \.txt file holds texts without labels; name it \.tsv if there is a tab between them; for "
+        r"tagged words --task tagging$",
+    ):
+        guess_task(tmp_path / "a.txt", TableSettings())
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "named", "told"),
+    [
+        (
+            "a.txt",
+            "EU NNP B-ORG\nis VBZ O\n",
+            "ner",
+            r":1: no column 'ner' \(--label-column\); the columns have numbers",
+        ),
+        ("a.conll", "EU NNP B-ORG\nis VBZ O\n", "4", ":1: no column '4' .*, 1 to 3: 'EU', 'NNP', 'B-ORG'"),
+        (
+            "a.txt",
+            "EU NNP O\n\nis VBZ O\n",
+            "2",
+            ": one word a line, .* tags in column 2 of 3, but no word has the tag O",
+        ),
+        ("a.jsonl", '{"tokens": ["EU"], "tags": ["B-ORG"]}\n', "tag", r": no column 'tag' .*; did you mean 'tags'\?"),
+    ],
+)
+def test_a_column_that_tagged_words_have_not_is_said_of_them(
+    file: str, content: str, named: str, told: str, tmp_path: Path
+):
+    (tmp_path / file).write_text(content)
+    settings = TableSettings(label_column=named)
+    kind = TASKS[guess_task(tmp_path / file, settings).name]
+    with pytest.raises(BertwrightError, match=rf"^{tmp_path / file}{told}"):
+        kind.table(tmp_path / file, settings, labelled=True)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "named", "told"),
+    [
+        (
+            "a.json",
+            json.dumps(SQUAD),
+            {"label_column": "foo"},
+            "there are questions with answers in contexts, so that the task is qa, where nothing is named with "
+            "--label-column: leave that out; or, as a table of texts: no column 'foo' (--label-column); the columns "
+            "are 'data'",
+        ),
+        (
+            "a.csv",
+            "context,choice0,choice1,label\nx,y,z,0\n",
+            {"text_column": "contxt", "label_column": "label"},
+            "there are choices with a right one, so that the task is choice, where nothing is named with "
+            "--label-column, --text-column: leave that out; or, as a table of texts: no column 'contxt' (--text-column)"
+            "; the columns are 'context', 'choice0', 'choice1', 'label'; did you mean 'context'?",
+        ),
+    ],
+)
+def test_columns_are_not_named_where_they_are_known(
+    file: str, content: str, named: dict[str, str], told: str, tmp_path: Path
+):
+    (tmp_path / file).write_text(content)
+    with pytest.raises(UsageError) as error:
+        guess_task(tmp_path / file, TableSettings(**named))
+    assert str(error.value) == f"{tmp_path / file}: {told}"
+
+
+@pytest.mark.parametrize("columns", [None, ("joy", "fear")])
+def test_of_no_rows_no_task_is_told(columns: tuple[str, ...] | None, tmp_path: Path):
+    (tmp_path / "a.csv").write_text("text,label,joy,fear\n")
+    with pytest.raises(DataError, match=r"a\.csv: there are no rows in it$"):
+        guess_task(tmp_path / "a.csv", TableSettings(label_columns=columns))
 
 
 @pytest.mark.data

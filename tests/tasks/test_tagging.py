@@ -123,8 +123,10 @@ def test_parts_of_speech_are_not_learned_as_entities(tmp_path: Path):
     with pytest.raises(DataError) as caught:
         Tagging.table(path, SETTINGS, labelled=True)
     assert str(caught.value) == (
-        f"{path}: no word has the tag O, and no tag a letter such as B- in front: plain tags, such as parts of speech, "
-        "are not learned here; where they are entities, write 'DT' as 'B-DT' and 'I-DT'"
+        f"{path}: one word a line, blank-separated, words in column 1, tags in column 2 of 2, but no word has the tag "
+        "O, and no tag a letter such as B- in front: plain tags, such as parts of speech, are not learned here; if "
+        "those of entities are in another column, set --label-column; where these are entities, write 'DT' as 'B-DT' "
+        "and 'I-DT'"
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from bertwright.errors import ModelFolderError, UsageError
+from bertwright.errors import DataError, ModelFolderError, UsageError
 from bertwright.model.config import BertConfig
 from bertwright.model.heads import SequenceClassifier
 from bertwright.settings import FinetuneSettings, TableSettings
@@ -22,11 +22,12 @@ from bertwright.tasks.questions import Questions
 from bertwright.tasks.regression import Regression
 from bertwright.tasks.tagging import Tagging
 from bertwright.tasks.texts import TextTask, open_texts
+from bertwright.text.complaints import place
 from bertwright.text.tables.bad_rows import BadRow
 from bertwright.text.tables.cells import SEPARATORS
 from bertwright.text.tables.choices import looks_like_choices
 from bertwright.text.tables.questions import looks_like_questions
-from bertwright.text.tables.tagged import looks_tagged
+from bertwright.text.tables.tagged import looks_like_columns, looks_tagged
 from bertwright.text.tables.texts import Cells
 
 AnyTask = FinetuneTask[Any, Any, Any]
@@ -180,13 +181,49 @@ def positive_of(task: AnyTask) -> dict[str, str]:
 
 
 def guess_task(path: Path, settings: TableSettings) -> Guess:
-    """Which task the rows of a file are for, by its form and its labels: none that passes over columns as named."""
+    """Which task the rows of a file are for, by its form and its labels: none that passes over columns as named.
+
+    Raises:
+        UsageError: It is no table of texts, as the settings say, and in no other form; the text tells what it may be.
+        DataError: There are no rows in it, or it is damaged.
+    """
     for looks_so, guess in _FORMS:
         if not _of_no_use(TASKS[guess.name], settings, TableSettings) and looks_so(path, settings):
             return guess
+    try:
+        table = open_texts(path, settings, _as_it_is, labelled=True)
+    except UsageError as error:
+        return _guess_without_table(path, settings, error)
+    rows = list(islice(table.rows(), _LOOKED_AT))
+    if not rows:
+        raise DataError(f"{place(path)}: there are no rows in it")
     if settings.label_columns:
         return Guess(MultiLabel.name, "there are several label columns")
-    return _guess_by_labels(_label_cells(path, settings), settings.label_separator)
+    cells = [row.label.value for row in rows if not isinstance(row, BadRow) and row.label is not None]
+    return _guess_by_labels(cells, settings.label_separator)
+
+
+def _guess_without_table(path: Path, settings: TableSettings, error: UsageError) -> Guess:
+    """What a file is for that cannot be read as a table of texts.
+
+    Raises:
+        UsageError: `error`, of the table; it says more where the form of the file would allow of no names of columns.
+    """
+    for looks_so, guess in _FORMS:
+        if looks_so(path, settings):
+            flags = ", ".join(_flag(name) for name in _of_no_use(TASKS[guess.name], settings, TableSettings))
+            as_table = str(error).removeprefix(f"{place(path)}: ")
+            raise UsageError(
+                f"{place(path)}: {guess.reason}, so that the task is {guess.name}, where nothing is named with {flags}"
+                f": leave that out; or, as a table of texts: {as_table}"
+            ) from error
+    if looks_tagged(path) or looks_like_columns(path):
+        return Guess(Tagging.name, "words stand one a line, with something beside each")
+    raise error
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _looks_tagged(path: Path, settings: TableSettings) -> bool:
@@ -213,19 +250,12 @@ def _guess_by_labels(cells: list[object], separator: str | None) -> Guess:
     return Guess(Classification.name, "every row has one label")
 
 
-def _label_cells(path: Path, settings: TableSettings) -> list[object]:
-    """What stands in the label column of the first rows."""
-    table = open_texts(path, settings, _as_it_is, labelled=True)
-    rows = islice(table.rows(), _LOOKED_AT)
-    return [row.label.value for row in rows if not isinstance(row, BadRow) and row.label is not None]
-
-
 class _Cell(NamedTuple):
     value: object
 
 
 def _as_it_is(cells: Cells) -> _Cell:
-    return _Cell(*cells.values())
+    return _Cell(next(iter(cells.values())))
 
 
 def _number(name: str) -> float | None:

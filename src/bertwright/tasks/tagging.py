@@ -485,8 +485,9 @@ class _Sentences:
         if are_plain(chain.from_iterable(_tags_in(file))):
             tag = next(chain.from_iterable(_tags_in(file)))
             raise DataError(
-                f"{path}: no word has the tag O, and no tag a letter such as B- in front: plain tags, such as parts "
-                f"of speech, are not learned here; where they are entities, write {tag!r} as 'B-{tag}' and 'I-{tag}'"
+                f"{path}: {file.form}, but no word has the tag O, and no tag a letter such as B- in front: plain tags, "
+                "such as parts of speech, are not learned here; if those of entities are in another column, set "
+                f"--label-column; where these are entities, write {tag!r} as 'B-{tag}' and 'I-{tag}'"
             )
         return cls(file, scheme_of(_tags_in(file)))
 

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,8 +116,7 @@ def open_conll(
         DataError: There are no words, no tags, or no constant number of columns.
         UsageError: There is no column of that number.
     """
-    head = _head(lines, "\t")
-    separator = "\t" if 2 * sum("\t" in line.text for line in head) > len(head) else " "
+    separator = _separator(lines)
     head = _head(lines, separator)
     usual = _usual(path, head)
     width = len(usual.cells)
@@ -131,10 +130,32 @@ def open_conll(
     return Conll(path, lines, separator, width, places, looks_tagged)
 
 
+def in_columns(lines: Iterable[str]) -> bool:
+    """Whether the first lines are several sentences in columns, whatever stands beside the words.
+
+    As many columns in each, no blank in a cell and a blank line here and there: so a table of texts does not look.
+    """
+    head = islice(_without_comments(lines, _separator(lines)), _HEAD)
+    sentences = [list(group) for is_word, group in groupby(head, key=lambda line: line is not None) if is_word]
+    rows = [line.cells for sentence in sentences for line in sentence if line]
+    widths = set(map(len, rows))
+    return (
+        len(sentences) > 1 and len(widths) == 1 < min(widths) and not any(" " in cell for row in rows for cell in row)
+    )
+
+
+def _separator(lines: Iterable[str]) -> str:
+    head = _head(lines, "\t")
+    return "\t" if 2 * sum("\t" in line.text for line in head) > len(head) else " "
+
+
 def _head(lines: Iterable[str], separator: str) -> list[_Line]:
     """Return the first words; what may be a comment is none of them."""
-    read = _read(lines, separator)
-    return list(islice((line for line in read if line and not line.text.startswith(_COMMENT)), _HEAD))
+    return list(islice(filter(None, _without_comments(lines, separator)), _HEAD))
+
+
+def _without_comments(lines: Iterable[str], separator: str) -> Iterator[_Line | None]:
+    return (line for line in _read(lines, separator) if line is None or not line.text.startswith(_COMMENT))
 
 
 def _read(lines: Iterable[str], separator: str) -> Iterator[_Line | None]:

@@ -18,7 +18,7 @@ from bertwright.text.corpus.words import has_chinese
 from bertwright.text.lines import Lines, open_bytes
 from bertwright.text.tables.bad_rows import BadRow
 from bertwright.text.tables.cells import UnusableCellError, text_of
-from bertwright.text.tables.conll import TAGS, WORDS, Conll, open_conll
+from bertwright.text.tables.conll import TAGS, WORDS, Conll, in_columns, open_conll
 from bertwright.text.tables.records import (
     HEAD,
     JsonLines,
@@ -34,6 +34,7 @@ from bertwright.text.tables.records import (
 # names as the hub's data sets and people's own files have them, in lower case
 _WORD_LISTS = ("tokens", "words")
 _TAG_LISTS = ("tags", "ner_tags", "labels", "ner")
+_OF_LISTS = (".jsonl", ".ndjson", ".json", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,11 @@ def looks_tagged(
         if not record.problem:
             return all(isinstance(value, list) for value in record.values)
     return False
+
+
+def looks_like_columns(path: Path) -> bool:
+    """Whether the first lines of a file are words in columns, though what is beside them may be no tags of entities."""
+    return suffix_of(path) not in _OF_LISTS and in_columns(Lines(path))
 
 
 def joined(words: Iterable[str]) -> tuple[str, list[tuple[int, int]]]:

@@ -252,7 +252,8 @@ def _why_no_columns(path: Path, source: Source) -> str:
 
 def _unknown_format(path: Path, ending: str) -> str:
     if ending == ".txt":
-        return f"{place(path)}: a .txt file holds texts without labels; name it .tsv if there is a tab between them"
+        advice = "name it .tsv if there is a tab between them; for tagged words --task tagging"
+        return f"{place(path)}: a .txt file holds texts without labels; {advice}"
     read = ".csv, .tsv, .jsonl, .ndjson, .json and .txt (also with .gz) and .parquet are read"
     advice = f"{read}; for tagged words --task tagging"
     return f"{place(path)}: the ending {shown(ending)} says no format that is known; {advice}"

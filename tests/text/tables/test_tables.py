@@ -370,7 +370,7 @@ def test_a_cell_beyond_our_own_limit_is_a_bad_row(tmp_path: Path) -> None:
         ("t.csv", "Text;Label\n\"a, b\";1\n", {}, "semicolon-separated, header, cells may be in quotes; text 'Text' "
          "(guessed), label 'Label' (guessed)"),
         ("t.csv", "a, b, c;1\nd, e, f;1\n", {"columns": ["text", "label"]}, "semicolon-separated, no header, cells may "
-         "be in quotes; text 'text' (guessed), label 'label' (guessed)"),
+         "be in quotes; text 'text', label 'label'"),
         ("t.csv", "text\tlabel\n\"half, a\t1\n", {}, "tab-separated, header, no quoting: a \" is a plain character; "
          "text 'text' (guessed), label 'label' (guessed)"),
         ("t.tsv", "foo\tbar\nab\t1\n", {"text_column": "foo", "label_column": "bar"}, "tab-separated, header, no "
@@ -409,6 +409,11 @@ def test_the_form_is_found_and_described_on_one_line(
         ("text\tlabel\trating\na\t1\t5\n", {}, ": the label could be 'label', 'rating'; set --label-column; the "
          "columns are 'text', 'label', 'rating'"),
         ("text\tfoo\na\t1\n", {}, ": no column has a name known for labels; set --label-column; the columns are"),
+        ("id\ttext\tsad\tvery cross\tnone\n1\ta\t1\t0\t\n0\tb\t0\t0\t\n2\tc\t0\t\t\n", {}, ": no column has a name "
+         "known for labels; set --label-column; the columns are 'id', 'text', 'sad', 'very cross', 'none'; 2 of them "
+         "hold nothing but 1 and 0: if each is a label, set --label-columns sad 'very cross'"),
+        ("text\tsad\tage\na\t1\t0\nb\t0\t17\n", {}, ": no column has a name known for labels; set --label-column; "
+         "the columns are 'text', 'sad', 'age'"),
         ("foo\tlabel\na\t1\n", {}, ": no column has a name known for texts; set --text-column"),
         ("text\tlabel\na\t1\n", {"text_pair_column": "text"}, ": --text-pair-column also needs --text-column"),
         ("text\tlabel\na\t1\n", {"text_column": "label", "label_column": "label"}, ": one column cannot be two of "

@@ -34,6 +34,10 @@ _LABELS = (
 _KNOWN = {*_TEXTS, *_LABELS, *(name for pair in _PAIRS for name in pair)}
 
 
+class NoLabelError(UsageError):
+    """No column has a name that labels are known to have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
     """The columns as the user named them with flags; None where a guess is wanted."""
@@ -78,6 +82,7 @@ def choose_columns(found: Sequence[str], named: Named, path: Path, *, needs_labe
     Without `needs_label` a label column is taken only when the user named one.
 
     Raises:
+        NoLabelError: There is no guess for the label.
         UsageError: A named column is not there, a name occurs twice, or there is not exactly one guess.
     """
     usable = [name for name in found if name not in {"", IGNORED}]
@@ -119,9 +124,10 @@ def _guess_texts(usable: Sequence[str], named: Named, path: Path) -> tuple[str, 
 
 def _guess_label(left: Sequence[str], usable: Sequence[str], path: Path) -> str:
     guesses = [name for name in left if name.casefold() in _LABELS]
-    if len(guesses) != 1:
-        found = f"the label could be {all_shown(guesses)}" if guesses else "no column has a name known for labels"
-        raise UsageError(f"{place(path)}: {found}; set --label-column{_listed(usable)}")
+    if not guesses:
+        raise NoLabelError(f"{place(path)}: no column has a name known for labels; set --label-column{_listed(usable)}")
+    if len(guesses) > 1:
+        raise UsageError(f"{place(path)}: the label could be {all_shown(guesses)}; set --label-column{_listed(usable)}")
     return guesses[0]
 
 

@@ -4,9 +4,10 @@
 fails at once where no single row is to blame. Knows nothing of tokens, of classes, or of which rows are for training.
 """
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
 
@@ -22,7 +23,7 @@ from bertwright.text.tables.cells import (
     number_of,
     text_of,
 )
-from bertwright.text.tables.columns import Columns, Named, choose_columns
+from bertwright.text.tables.columns import IGNORED, Columns, Named, NoLabelError, choose_columns
 from bertwright.text.tables.delimited import open_delimited
 from bertwright.text.tables.records import (
     HEAD,
@@ -88,7 +89,7 @@ class TextRows(Generic[LabelT]):
     Attributes:
         source: Its records.
         columns: What is read as what.
-        named: The columns that the user named; the others are guesses.
+        named: The columns that the user named, by a flag or in `--columns`; the others are guesses.
         read_label: Cells of the label columns → the label, or None where there is none.
         needs_label: Whether a row must have a label and a text that is not empty.
     """
@@ -178,6 +179,8 @@ def open_table(
     named = Named(text_column, text_pair_column, labels, several=bool(label_columns))
     source = open_source(path, columns, named, has_labels=needs_label, quoting=quoting)
     form = _form(path, source, named, read_label, needs_label=needs_label)
+    if columns is not None:  # whoever calls a column text or label has said what it is
+        form = replace(form, named=Named(form.columns.text, form.columns.pair, form.columns.labels))
     return Table(path, form)
 
 
@@ -213,8 +216,30 @@ def _form(
 ) -> TextRows[LabelT]:
     if not source.columns:
         raise DataError(_why_no_columns(path, source))
-    columns = choose_columns(source.columns, named, path, needs_label=needs_label)
+    try:
+        columns = choose_columns(source.columns, named, path, needs_label=needs_label)
+    except NoLabelError as error:
+        raise UsageError(f"{error}{_one_for_each_label(source)}") from error
     return TextRows(source, columns, named, read_label, needs_label)
+
+
+def _one_for_each_label(source: Source) -> str:
+    """What to try where several columns hold 1 or 0, by their first rows."""
+    records = [record for record in islice(source.records(source.columns), HEAD) if not record.problem]
+    columns = zip(source.columns, zip(*(record.values for record in records), strict=True), strict=False)
+    names = [name for name, cells in columns if name not in {"", IGNORED} and _say_yes_or_no(cells)]
+    if len(names) < 2:
+        return ""
+    return (
+        f"; {len(names)} of them hold nothing but 1 and 0: if each is a label, set --label-columns {shlex.join(names)}"
+    )
+
+
+def _say_yes_or_no(cells: Sequence[object]) -> bool:
+    try:
+        return bool([is_yes(cell, "") for cell in cells if label_of(cell) is not None])
+    except UnusableCellError:
+        return False
 
 
 def open_source(

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 import bertwright
-from bertwright import DataError, FinetuneSettings, api
+from bertwright import DataError, FinetuneSettings, UsageError, api
 from bertwright import settings as all_settings
 from bertwright.cli import VERBS, main
+from bertwright.flags import by_flags
 from bertwright.settings import Settings
 
 NEEDED = ["--model", "tiny", "--train", "train.csv", "--output-dir", "out"]
@@ -246,6 +247,39 @@ def test_a_wrong_setting_in_a_file_is_named_with_its_line(capsys: pytest.Capture
     file.write_text("seed: -3\n")
     assert error_of(capsys, "demo", "--config", str(file)).startswith(f"{file}:1: seed = -3: ")
     assert error_of(capsys, "demo", "--seed=-4", "--config", str(file)).startswith("--seed = '-4': ")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "max_question_length is for qa, and the task is choice",
+            "--max-question-length is for qa, and the task is choice",
+        ),
+        ("crf is for tagging, and the task is qa", "--crf is for tagging, and the task is qa"),
+        ("set long = window, too: a model is for texts", "set --long = window, too: a model is for texts"),
+        ("holds a run: batch_size was 1, now 2", "holds a run: --batch-size was 1, now 2"),
+        ("no column 'max_length' in max_length/a.csv or max_length.csv", None),
+        ("a.yaml:3: max_length = 3: too little", None),
+        ("needs train, output_dir (--train --output-dir)", None),
+        ("top_k is none of its settings", None),
+    ],
+)
+def test_an_error_calls_settings_by_their_flags(text: str, told: str | None) -> None:
+    assert by_flags(text, FinetuneSettings) == (told or text)
+
+
+def test_what_a_python_caller_calls_a_setting_is_a_flag_on_the_command_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "train.csv").write_text("text,label\nwell made,good\n")
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nwell\nmade\n")
+    given = {"train": str(tmp_path / "train.csv"), "vocab": str(tmp_path), "output_dir": str(tmp_path / "out")}
+    with pytest.raises(UsageError, match=r"^max_question_length is for qa, and the task is classification$"):
+        api.finetune(model="tiny", **given, max_question_length=32, quiet=True)
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    text = error_of(capsys, "finetune", "--model=tiny", *flags, "--max-question-length=32", "--quiet")
+    assert text == "--max-question-length is for qa, and the task is classification"
 
 
 # ---- what becomes of a run

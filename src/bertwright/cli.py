@@ -121,11 +121,14 @@ def _run_verb(verb: str, words: list[str]) -> int:
         return 0
     values = flags.parse(cls, words)
     config = values.pop("config", None)
-    settings = cls.create(values) if config is None else cls.from_file(Path(config), values)
+    try:
+        settings = cls.create(values) if config is None else cls.from_file(Path(config), values)
 
-    from bertwright import api  # loads torch, which a wrong command need not wait for
+        from bertwright import api  # loads torch, which a wrong command need not wait for
 
-    result = getattr(api, verb)(settings)
+        result = getattr(api, verb)(settings)
+    except UsageError as error:
+        raise UsageError(flags.by_flags(str(error), cls)) from error
     return int(getattr(result, "exit_code", 0))
 
 

@@ -22,6 +22,7 @@ EPILOG = (
     "and a value that begins with - is written --flag=VALUE."
 )
 _FLAG = re.compile("--?[a-zA-Z]")
+_NAME = re.compile(r"""(?<![\w./'"-])(?<!\d: )[a-z_]+(?![\w/'"]|\.\w)""")
 
 
 def parse(cls: type[Settings], words: Sequence[str]) -> dict[str, Any]:
@@ -85,6 +86,22 @@ def unknown(kind: str, word: str, known: dict[str, str], where: str) -> UsageErr
     meant = {spelling.lstrip("-"): shown for spelling, shown in known.items()}  # the dashes are no likeness
     near = nearest(word.lstrip("-"), meant)
     return UsageError(f"unknown {kind} {word}: " + (f"did you mean {meant[near]}?" if near else f"see {where}"))
+
+
+def by_flags(text: str, cls: type[Settings]) -> str:
+    """An error's text with the settings in it called by their flags, as who typed the command knows them.
+
+    A name of several words is known wherever it stands, but for quotes, paths and lines of a settings file; a single
+    word, as `model`, where it has a value (`stride = 200`) or opens the text (`crf is for tagging`). A setting whose
+    flag the text names already is left.
+    """
+
+    def flag(found: re.Match[str]) -> str:
+        name, rest = found[0], text[found.end() :]
+        meant = "_" in name or rest.startswith(" = ") or (rest.startswith(" is for ") and not found.start())
+        return _flag(name) if name in cls.model_fields and meant and _flag(name) not in text else name
+
+    return _NAME.sub(flag, text)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -99,7 +99,7 @@ def test_the_config_says_so_and_what_does_not_go_together_is_refused():
     assert isinstance(task, Tagging)
     assert task.crf
     assert task.configure(tiny.CONFIG).task == {"name": "tagging", "crf": True}
-    told = r"^crf judges paths of tags: label_smoothing and class_weights are for tags one by one$"
+    told = r"^crf is for whole paths of tags: label_smoothing and class_weights are for tags one by one$"
     with pytest.raises(UsageError, match=told):
         FinetuneSettings.create({**NEEDED, "crf": True, "class_weights": "balanced"})
     with pytest.raises(UsageError, match=r"^crf is for tagging, and the task is regression$"):

@@ -309,7 +309,9 @@ def test_what_a_task_cannot_do_is_refused(task: str, wanted: dict[str, object], 
 def test_of_files_of_tagged_words_no_columns_are_named(tmp_path: Path):
     (tmp_path / "a.csv").write_text("EU,B-ORG\n")
     for settings in (TableSettings(columns=("text", "label")), TableSettings(quoting=False)):
-        with pytest.raises(UsageError, match=r"a\.csv: columns and quoting are for files of texts, and this is one of"):
+        with pytest.raises(
+            UsageError, match=r"a\.csv: --columns and --quoting are for files of texts, and this is one of"
+        ):
             TASKS["tagging"].table(tmp_path / "a.csv", settings, labelled=True)
 
 

@@ -76,7 +76,9 @@ class TrainingSettings(LearningSettings):
         if self.focal_gamma and self.label_smoothing:
             raise ValueError("focal_gamma and label_smoothing want opposite things of what is sure: give one of them")
         if self.crf and (self.label_smoothing or self.class_weights != "none"):
-            raise ValueError("crf judges paths of tags: label_smoothing and class_weights are for tags one by one")
+            raise ValueError(
+                "crf is for whole paths of tags: label_smoothing and class_weights are for tags one by one"
+            )
         if self.adversarial_epsilon and self.freeze_layers is not None:
             raise ValueError("adversarial_epsilon needs the gradient of the word embeddings, which freeze_layers stops")
         return self

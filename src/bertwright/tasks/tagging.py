@@ -248,7 +248,7 @@ class Tagging(PlainTask):
         if not labelled and not looks_tagged(path, needs_tags=False, tokens_column=settings.text_column):
             return open_texts(path, settings, one_label, labelled=False).over(sentence_of)
         if settings.columns is not None or settings.quoting is not None:
-            raise UsageError(f"{path}: columns and quoting are for files of texts, and this is one of tagged words")
+            raise UsageError(f"{path}: --columns and --quoting are for files of texts, and this is one of tagged words")
         file = open_tagged(
             path,
             needs_tags=labelled,

@@ -228,8 +228,8 @@ def test_questions_that_lose_their_end_are_said_to_by_the_limit_that_cuts_them(
     told = [line for line in capsys.readouterr().err.splitlines() if "longer than" in line]
     cut, lost = "9 of 40 questions (22.5%)", "are longer than 4 tokens and lose their end"
     lines = ", ".join(f"{train}:{place + 1} '{place}'" for place in range(5))
-    marks = f"99 of 100 have no more than 6, the longest 6 ({lines})"
-    advice = "--max-question-length 6 would keep more of them, for more time and memory"
+    marks = f"the longest has 6 ({lines})"
+    advice = "--max-question-length 6 would keep them whole, for more time and memory"
     assert told == [
         f"warning: train: {cut} {lost}; {marks}; {advice}",
         f"warning: validation: {cut} {lost}; {marks}; {advice}",

@@ -110,7 +110,8 @@ def test_a_question_that_is_too_long_is_cut_and_said_so():
     (found,) = cut_texts_of(
         Questions(), "train", asked, Questions().encode(asked, TOKENIZER, 13), max_length=13, positions=64
     )
-    assert found.text.startswith("train: 2 of 2 questions (100.0%) are longer than 5 tokens and lose their end; ")
+    said = "train: 2 of 2 questions (100.0%) are longer than 5 tokens (half of --max-length 13) and lose their end; "
+    assert found.text == f"{said}the longest has 30"
     assert found.advice == "no more than half of --max-length is for the question: a larger one keeps more of it"
     with pytest.raises(UsageError, match=r"^max_length = 4 leaves no room for a question and a context$"):
         Questions().encode(rows_of(row("who", "anna", "anna")), TOKENIZER, 4)

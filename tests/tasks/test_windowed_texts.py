@@ -13,6 +13,7 @@ import tiny
 from bertwright.errors import ModelFolderError, UsageError
 from bertwright.settings import FinetuneSettings
 from bertwright.tasks import texts
+from bertwright.tasks.checks.reading import cut_texts_of
 from bertwright.tasks.classification import Classification
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.kinds import TASKS, task_of
@@ -157,3 +158,54 @@ def test_what_is_tuned_reads_texts_as_before():
 def test_a_config_that_is_not_understood(odd: object):
     with pytest.raises(ModelFolderError, match=r"^config\.json: how long texts are read is not known here: "):
         task_of(replace(tiny.CONFIG, task={"name": "classification", "long": odd}))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "positions", "pairs", "marks", "advice"),
+    [
+        (
+            (3, 20, 8),
+            41,
+            False,
+            "the longest has 22",
+            "--max-length 22 would keep them whole, for more time and memory",
+        ),
+        (
+            (3, 20, 8),
+            14,
+            False,
+            "the longest has 22",
+            "--max-length 14 would keep 1 of them whole, for more time and memory; --long window reads all of each",
+        ),
+        (
+            (3, 20),
+            14,
+            True,
+            "the longest has 24",
+            "--max-length 14 would keep more of each, but none whole, for more time and memory; "
+            "--long head+tail reads the ends, too",
+        ),
+        (
+            (3, 20),
+            8,
+            False,
+            "the longest has 22",
+            "the model reads no more at once: see that it is enough to tell what is wanted; "
+            "--long window reads all of each",
+        ),
+        (
+            (*(9,) * 150, 20),
+            41,
+            False,
+            "99 of 100 have no more than 11, the longest 22",
+            "--max-length 11 would keep 150 of them whole, for more time and memory; --long window reads all of each",
+        ),
+    ],
+)
+def test_what_is_advised_against_cuts_would_keep_what_it_says(
+    lengths: tuple[int, ...], positions: int, *, pairs: bool, marks: str, advice: str
+):
+    task, rows = Classification(LABELS), rows_of(lengths, pairs=pairs)
+    (found,) = cut_texts_of(task, "train", rows, task.encode(rows, TOKENIZER, 8), max_length=8, positions=positions)
+    assert found.text.endswith(f" are longer than 8 tokens and lose their end; {marks}")
+    assert found.advice == advice

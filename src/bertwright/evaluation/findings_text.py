@@ -42,7 +42,10 @@ def lengths_line(lengths: Lengths) -> str:
     """The histogram as a row of bars, and its marks."""
     tallest = max(lengths.counts)
     bars = "".join(_BARS[-(-count * (len(_BARS) - 1) // tallest)] for count in lengths.counts)
-    marks = f"half up to {lengths.median}, 99 of 100 up to {lengths.most}, longest {lengths.longest}"
+    most = (
+        f"99 of 100 up to {lengths.most}, " if lengths.most < lengths.longest else ""
+    )  # of few rows it is all of them
+    marks = f"half up to {lengths.median}, {most}longest {lengths.longest}"
     return f"tokens of a row, from {lengths.edges[0]}: {bars}  {marks}"
 
 

@@ -76,15 +76,18 @@ class Limit:
         tokens: The most.
         lost: What is cut off.
         what: What is cut: the texts of a row, or some of them.
+        reason: Why it is no more, where more was asked for.
     """
 
     tokens: int
     lost: str = "their end"
     what: str = "texts"
+    reason: str = ""
 
     def __str__(self) -> str:
         """What is said of those that are cut."""
-        return f"are longer than {self.tokens} tokens and lose {self.lost}"
+        reason = f" ({self.reason})" if self.reason else ""
+        return f"are longer than {self.tokens} tokens{reason} and lose {self.lost}"
 
 
 class Answer(Protocol):

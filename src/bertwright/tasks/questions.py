@@ -344,7 +344,10 @@ class Questions(ContextTask[QuestionRow]):
 
     def limit(self, max_length: int) -> Limit:
         """See `FinetuneTask`: contexts go through windows, and at most half of one is the question."""
-        return Limit(min(self.max_question_length, half_of(max_length)), what="questions")
+        half = half_of(max_length)
+        if half < self.max_question_length:
+            return Limit(half, what="questions", reason=f"half of --max-length {max_length}")
+        return Limit(self.max_question_length, what="questions")
 
     def encode(self, rows: Rows[QuestionRow], tokenizer: WordPiece, max_length: int) -> QuestionExamples:
         """Windows of at most `max_length` tokens over each context, behind the question."""

@@ -115,9 +115,9 @@ class Reading:
         found = self.full_lengths
         bins = min(_BINS, int(found.max() - found.min()) + 1)
         counts, edges = np.histogram(found, bins)
-        median, most = np.quantile(found, (0.5, 0.99), method="higher").tolist()
+        median = int(np.quantile(found, 0.5, method="higher"))
         return Lengths(
-            tuple(np.ceil(edges).astype(int).tolist()), tuple(counts.tolist()), int(median), int(most), int(found.max())
+            tuple(np.ceil(edges).astype(int).tolist()), tuple(counts.tolist()), median, _most(found), int(found.max())
         )
 
 
@@ -149,31 +149,57 @@ def cut_texts_of(
     if count := int(examples.cut.sum()):
         limit = task.limit(max_length)
         lengths = examples.asked if isinstance(examples, QuestionExamples) else examples.full_lengths
-        most = int(np.quantile(lengths, 0.99, method="higher"))
         yield Finding(
             "warning",
             CUT_TEXTS,
-            f"{role}: {counted_of(count, len(rows), limit.what)} {limit}; "
-            f"99 of 100 have no more than {most}, the longest {lengths.max()}",
-            _how_to_lose_less(task, most, max_length, positions),
+            f"{role}: {counted_of(count, len(rows), limit.what)} {limit}; {_upper_end(lengths)}",
+            _how_to_lose_less(task, rows, lengths, max_length=max_length, positions=positions),
             first(where(rows, int(number)) for number in np.flatnonzero(examples.cut)),
             role=role,
         )
 
 
-def _how_to_lose_less(task: AnyTask, most: int, max_length: int, positions: int) -> str:
-    """What to do about texts or questions that are cut, of which 99 of 100 have at most so many tokens."""
+def _most(lengths: NDArray[np.integer[Any]]) -> int:
+    """The length that 99 of 100 do not exceed."""
+    return int(np.quantile(lengths, 0.99, method="higher"))
+
+
+def _upper_end(lengths: NDArray[np.integer[Any]]) -> str:
+    """How long the long ones are; of few, 99 of 100 would be all of them."""
+    most, longest = _most(lengths), int(lengths.max())
+    return f"99 of 100 have no more than {most}, the longest {longest}" if most < longest else f"the longest has {most}"
+
+
+def _how_to_lose_less(
+    task: AnyTask, rows: Rows[Any], lengths: NDArray[np.integer[Any]], *, max_length: int, positions: int
+) -> str:
+    """What to do about rows whose texts, or questions, have so many tokens, some of which are cut."""
     if isinstance(task, Questions):
-        flag, enough, now = "--max-question-length", min(most, half_of(max_length)), task.max_question_length
+        flag, room, now = "--max-question-length", half_of(max_length), task.max_question_length
+        at_its_end = "no more than half of --max-length is for the question: a larger one keeps more of it"
     else:
-        flag, enough, now = "--max-length", min(most, positions), max_length
-    if enough > now:
-        return f"{flag} {enough} would keep more of them, for more time and memory"
-    if isinstance(task, Questions):
-        return "no more than half of --max-length is for the question: a larger one keeps more of it"
-    others = "; --long head+tail, or window for single texts, reads other parts of them"
-    has_others = isinstance(task, TextTask) and task.long.way == "head"
-    return f"the model reads no more at once: is that enough to tell what is wanted?{others if has_others else ''}"
+        flag, room, now = "--max-length", positions, max_length
+        at_its_end = "the model reads no more at once: see that it is enough to tell what is wanted"
+    enough = min(_most(lengths), room)
+    more = f"{flag} {enough} would keep {_kept(lengths, now, enough)}, for more time and memory"
+    advice = more if enough > now else at_its_end
+    return advice + (_other_ways(task, rows) if lengths.max() > enough else "")
+
+
+def _kept(lengths: NDArray[np.integer[Any]], now: int, enough: int) -> str:
+    """What of those that are cut `now` would not be."""
+    cut, still = int((lengths > now).sum()), int((lengths > enough).sum())
+    if still == cut:
+        return "more of each, but none whole"
+    return f"{cut - still} of them whole" if still else "them whole"
+
+
+def _other_ways(task: AnyTask, rows: Rows[Any]) -> str:
+    """Other ways to read a text that is too long, where its task has them and its head alone is read."""
+    if not isinstance(task, TextTask) or task.long.way != "head":
+        return ""
+    paired = rows.items[0].pair is not None
+    return f"; {'--long head+tail reads the ends, too' if paired else '--long window reads all of each'}"
 
 
 def long_answers(reading: Reading) -> Iterator[Finding]:

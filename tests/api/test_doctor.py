@@ -23,6 +23,7 @@ from bertwright.settings import FinetuneSettings
 from bertwright.tasks.checks.files import LabelledFiles
 from bertwright.tasks.checks.finding import Finding
 from bertwright.tasks.checks.listed import all_findings
+from bertwright.tasks.checks.of_rows import one_sided_numbers
 from bertwright.tasks.checks.reading import Reading
 from bertwright.tasks.checks.repeats import contradictions
 from bertwright.tasks.classification import Classification
@@ -380,7 +381,7 @@ def test_contexts_in_two_files_and_long_answers(data_dir: Path, models: Path, tm
     found = doctor(models, **files)
     assert found["shared-contexts"]["severity"] == "error"
     assert repr(paragraphs[0]["qas"][0]["id"]) in found["shared-contexts"]["rows"][0]
-    assert found["long-answers"]["rows"] == [f"{tmp_path / 'train.json'}:1 {moved['qas'][0]['id']!r}"]
+    assert found["long-answers"]["rows"] == [f"{tmp_path / 'train.json'}: question {moved['qas'][0]['id']!r}"]
 
 
 @pytest.mark.data
@@ -413,6 +414,34 @@ def test_numbers(data_dir: Path, models: Path, tmp_path: Path) -> None:
     found = doctor(models, **files, **flags)
     assert found["far-numbers"]["rows"] == [f"{files['train']}:51"]
     assert found["equal-numbers"]["severity"] == "error"
+
+
+@pytest.mark.parametrize(("same", "told"), [(19, 1), (17, 0), (20, 0)])
+def test_one_number_for_nearly_all(same: int, told: int) -> None:
+    texts = [Row(f"text {place}", None, 3.5 if place < same else place / 10, place + 1) for place in range(20)]
+    found = list(one_sided_numbers(LabelledFiles(Regression(), {"train": Rows(Path("n.csv"), texts)})))
+    assert [str(finding) for finding in found] == told * [
+        "train: 19 of 20 rows (95.0%) have the number 3.5: to say it always has a mean absolute error of 0.08; "
+        "correlations are of the few others: does it stand where a number is missing? Then take these rows out"
+    ]
+
+
+def test_a_part_that_lacks_many_labels_is_told_of(
+    inputs: Path, finetune: Finetune, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = rows(61)
+    for place, row in enumerate(made):
+        row["label"] = f"kind {place % 20}"
+    train = write_csv(tmp_path / "train.csv", made)
+    words = ["doctor", "--model", str(inputs / "model"), "--train", str(train), "--max-length", "16"]
+    assert main(words) == 0
+    told = re.compile(
+        r"validation: 14 of 20 labels of train do not occur: ('kind \d+'(, )?){14}(; |\n    → )nothing will be "
+        "known of how well they are told, and macro averages tell little: hold out more rows\n"
+    )
+    assert told.search(capsys.readouterr().out)
+    finetune(train=train, validation=None)
+    assert told.search(capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(
@@ -526,11 +555,30 @@ def test_what_was_mended_since_is_not_in_the_report(finetune: Finetune, inputs: 
     assert "have a text that train has" not in (run / "report.html").read_text()
 
 
-def test_the_same_file_twice_is_an_error(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    same = str(inputs / "train.csv")
-    words = ["doctor", "--model", str(inputs / "model"), "--train", same, "--test", same, "--max-length", "16"]
-    assert main(words) == 1
-    assert " error  test: 61 of 61 rows (100.0%) have a text that train has, too" in capsys.readouterr().out
+@pytest.mark.parametrize("name", ["train.csv", "copy.csv"])
+def test_the_same_file_twice_is_an_error(
+    name: str, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, test = tmp_path / "train.csv", tmp_path / name
+    for path in (train, test):
+        path.write_bytes((inputs / "train.csv").read_bytes())
+    words = ["doctor", "--model", str(inputs / "model"), "--train", str(train), "--test", str(test)]
+    assert main([*words, "--max-length", "16"]) == 1
+    out = capsys.readouterr().out
+    assert (
+        f" error  test: {test} is the file of train, or a copy of it or of some of its rows: the test figures would be "
+        "too good\n    → give a file of other rows with --test, or leave it out\n"
+    ) in out
+    assert "a text that train has" not in out
+
+
+def test_the_same_file_for_validation_and_test_is_said_once(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = {"train": inputs / "train.csv", "validation": inputs / "dev.csv", "test": inputs / "dev.csv"}
+    found = bertwright.doctor(model=str(inputs / "model"), max_length=16, device="cpu", **files)
+    (same,) = [finding for finding in found.findings if "file" in finding.check]
+    assert (same.severity, same.role) == ("warning", "test")
+    assert str(same).startswith(f"test: {files['test']} is the file of validation, or a copy of it or of some of its ")
+    assert not [finding for finding in found.findings if "that validation has" in finding.text]
 
 
 def test_what_cannot_be_read_is_one_line(inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -590,19 +638,32 @@ def test_hostile_texts_do_not_drive_the_terminal(
 
 
 def test_finetune_warns_of_the_worst_and_goes_on(
+    finetune: Finetune, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test = write_csv(tmp_path / "test.csv", [*rows(31, seed=2), *rows(61, seed=0)[:2]])
+    finetune(test=test)
+    warned = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: test: ")]
+    assert warned[0].startswith("warning: test: 2 of 33 rows (6.1%) have a text that train has, too: ")
+    assert f"({test}:33 = {inputs / 'train.csv'}:2, {test}:34 = {inputs / 'train.csv'}:3)" in warned[0]
+
+
+def test_the_training_file_as_test_file_is_said_in_one_line_although_a_part_of_it_is_split_off(
     finetune: Finetune, inputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    finetune(test=inputs / "train.csv")
-    warned = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: test: ")]
-    assert warned[0].startswith("warning: test: 61 of 61 rows (100.0%) have a text that train has, too: ")
-    assert f"({inputs / 'train.csv'}:2 = {inputs / 'train.csv'}:2, " in warned[0]
+    finetune(validation=None, test=inputs / "train.csv")
+    err = capsys.readouterr().err
+    (warned,) = [line for line in err.splitlines() if line.startswith("warning: test: ") and "train" in line]
+    assert warned == (
+        f"warning: test: {inputs / 'train.csv'} is the file of train, or a copy of it or of some of its rows: the test "
+        "figures would be too good; give a file of other rows with --test, or leave it out"
+    )
 
 
 def test_what_finetune_found_is_kept_and_said_once(
     finetune: Finetune, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def said() -> list[str]:
-        return [line for line in capsys.readouterr().err.splitlines() if " have a text that train has, too" in line]
+        return [line for line in capsys.readouterr().err.splitlines() if " is the file of train, or a copy" in line]
 
     run, train = tmp_path / "out" / "run", tmp_path / "train.csv"
     train.write_text((inputs / "train.csv").read_text() + "".join(f"the {n} old,stone\n" for n in ("a", "b", "c")))

@@ -493,7 +493,9 @@ def test_bad_rows_are_skipped_counted_and_kept(
 def test_cut_texts_are_counted_for_every_file(
     finetune: Finetune, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    test = write_csv(tmp_path / "long.csv", [{"text": "the cat " * length, "label": "animal"} for length in (2, 9, 20)])
+    lengths = {"animal": 2, "plant": 9, "tool": 20}
+    long = [{"text": "the cat " * length, "label": label} for label, length in lengths.items()]
+    test = write_csv(tmp_path / "long.csv", long)
     finetune(test=test, max_length=10, max_steps=1)
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
     marks = "the longest has 13"

@@ -16,6 +16,7 @@ from bertwright.files import make_folder, write_json
 from bertwright.settings import DoctorSettings
 from bertwright.tasks.checks.files import LabelledFiles
 from bertwright.tasks.checks.finding import Finding
+from bertwright.tasks.checks.labels import missing_labels
 from bertwright.tasks.checks.listed import all_findings, worst_first
 from bertwright.tasks.checks.reading import Lengths, Reading
 from bertwright.tasks.finetuning import Rows
@@ -96,6 +97,8 @@ def doctor(settings: DoctorSettings | None = None, /, **options: object) -> Diag
     positions = start.config.max_position_embeddings
     reading = Reading(LabelledFiles(task, rows), start.tokenizer, settings.max_length, positions)
     found = all_findings(reading)
+    if whole:
+        found += missing_labels(LabelledFiles(task, {"train": learned, "validation": measured}))
     taken = _estimate(reading, start, settings, compute, learned=len(learned), evaluated=len(measured))
     found += chain.from_iterable(of_table(table, role) for role, table in tables.items())
     found += _of_memory(taken, compute)

@@ -6,7 +6,7 @@ Two texts are the same if they differ in nothing but case and white space. Knows
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, combinations
 from typing import Any
 
 from bertwright.tasks.finetuning import Key, Rows, key_of
@@ -46,9 +46,16 @@ class LabelledFiles:
 
     @property
     def pairs(self) -> Iterator[tuple[str, str]]:
-        """Each two roles, the one that comes earlier in a training first."""
-        roles = list(self.rows)
-        return ((one, other) for place, one in enumerate(roles) for other in roles[place + 1 :])
+        """Each two roles of different files, the one that comes earlier in a training first."""
+        return (pair for pair in combinations(self.rows, 2) if pair not in self.same)
+
+    @cached_property
+    def same(self) -> tuple[tuple[str, str], ...]:
+        """Each two roles where all rows of the one are those of the other, line for line: of one file, or a copy."""
+        rows = {role: frozenset(rows) for role, rows in self.rows.items()}
+        return tuple(
+            (one, other) for one, other in combinations(rows, 2) if rows[one] <= rows[other] or rows[other] <= rows[one]
+        )
 
     @cached_property
     def keys(self) -> Mapping[str, list[Key]]:
@@ -62,10 +69,14 @@ class LabelledFiles:
 
 
 def where(rows: Rows[Any], number: int) -> str:
-    """The place of a row, as `file:line`, and its name where it has one: a JSON file may be a single line."""
+    """The place of a row, as `file:line`, and its name where it has one, which is all where the file is one line."""
     row = rows.items[number]
     own_id = getattr(row, "id", None)
-    return place(rows.path, row.line) + (f" {shown(own_id)}" if own_id else "")
+    if own_id is None:
+        return place(rows.path, row.line)
+    if rows.items[0].line == rows.items[-1].line:
+        return f"{place(rows.path)}: question {shown(own_id)}"
+    return f"{place(rows.path, row.line)} {shown(own_id)}"
 
 
 def label_names(row: object) -> Sequence[str]:

@@ -20,7 +20,7 @@ class Finding:
         check: What was looked for, in a word or two with hyphens: the same from release to release.
         text: What was found, with counts.
         advice: What to do about it.
-        rows: The first of the rows that it is about, as `file:line`.
+        rows: The first of the rows that it is about, as `file:line`, or by their ids where all are on one line.
         role: The file that it is about, `train`, `validation` or `test`; None where it is about more, or about none.
     """
 

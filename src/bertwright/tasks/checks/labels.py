@@ -11,8 +11,11 @@ from bertwright.text.complaints import all_shown, bare, shown
 
 FEWEST = 5
 """Rows that a label needs for there to be something to learn from."""
-_ONE_SIDED = 0.9  # share of rows with one label
+ONE_SIDED = 0.9
+"""The share of rows with one label, or number, from which on there is little else to learn."""
 _EXPECTED = 5  # rows of a label that a held-out file should have, by the training set, for their lack to be odd
+_OF_ONE_WHOLE = ": are the files parts of one whole?"
+_MANY_MISSING = 0.2  # share of the labels
 
 
 def rare_labels(files: LabelledFiles) -> Iterator[Finding]:
@@ -35,7 +38,7 @@ def one_sided_labels(files: LabelledFiles) -> Iterator[Finding]:
     if len(counts) < 2 or counts.total() < len(files.train):
         return
     (name, count), share = counts.most_common(1)[0], counts.most_common(1)[0][1] / counts.total()
-    if share >= _ONE_SIDED:
+    if share >= ONE_SIDED:
         yield Finding(
             "warning",
             "one-sided-labels",
@@ -68,11 +71,13 @@ def missing_labels(files: LabelledFiles) -> Iterator[Finding]:
         missing = counts.keys() - set(named(rows))
         if missing:
             odd = any(counts[name] / size * len(rows) >= _EXPECTED for name in missing)
+            many = 1 < len(missing) >= _MANY_MISSING * len(counts)
             yield Finding(
-                "warning" if odd else "note",
+                "warning" if odd or many else "note",
                 "missing-labels",
                 f"{role}: {len(missing)} of {len(counts)} labels of train do not occur: {all_shown(sorted(missing))}",
-                "nothing will be known of how well they are told: are the files parts of one whole?",
+                "nothing will be known of how well they are told"
+                + (", and macro averages tell little: hold out more rows" if many else _OF_ONE_WHOLE),
                 role=role,
             )
 

@@ -21,6 +21,7 @@ from bertwright.tasks.checks.of_rows import (
     equal_numbers,
     far_numbers,
     impossible_tags,
+    one_sided_numbers,
     tiny_texts,
 )
 from bertwright.tasks.checks.reading import (
@@ -35,6 +36,7 @@ from bertwright.tasks.checks.repeats import (
     contradictions,
     near_repeats,
     repeated_texts,
+    same_files,
     shared_contexts,
     shared_texts,
 )
@@ -51,6 +53,7 @@ QUICK: tuple[Check, ...] = (
     look_alike_labels,
     rare_labels,
     one_sided_labels,
+    same_files,
     shared_texts,
     contradictions,
     repeated_texts,
@@ -62,7 +65,7 @@ OF_TASK: Mapping[type, tuple[Check, ...]] = MappingProxyType(
         Tagging: (impossible_tags,),
         Questions: (shared_contexts,),
         Choice: (shared_contexts, answers_in_one_place, equal_choices),
-        Regression: (far_numbers, equal_numbers),
+        Regression: (far_numbers, equal_numbers, one_sided_numbers),
     }
 )
 """As quick as these, for one task alone."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from bertwright.tasks.checks.files import LabelledFiles, where
 from bertwright.tasks.checks.finding import Finding, by_share, counted_of, first
+from bertwright.tasks.checks.labels import ONE_SIDED
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.tagging import Sentence
 from bertwright.text.corpus.words import has_chinese
@@ -94,6 +95,21 @@ def far_numbers(files: LabelledFiles) -> Iterator[Finding]:
                 _places(rows, found),
                 role=role,
             )
+
+
+def one_sided_numbers(files: LabelledFiles) -> Iterator[Finding]:
+    """One number that nearly all rows have."""
+    ((number, count),) = Counter(row.label for row in files.train).most_common(1)
+    if ONE_SIDED * len(files.train) <= count < len(files.train):
+        error = np.mean([abs(row.label - number) for row in files.train])
+        yield Finding(
+            "warning",
+            "one-sided-numbers",
+            f"train: {counted_of(count, len(files.train))} have the number {number:g}: to say it always has a mean "
+            f"absolute error of {error:.3g}",
+            "correlations are of the few others: does it stand where a number is missing? Then take these rows out",
+            role="train",
+        )
 
 
 def equal_numbers(files: LabelledFiles) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from bertwright.tasks.kinds import AnyTask
 from bertwright.tasks.regression import Regression
 from bertwright.tasks.tagging import Sentence
 from bertwright.tasks.texts import texts_of
+from bertwright.text.complaints import place
 from bertwright.text.corpus.document import Document
 from bertwright.text.corpus.duplicates import SHINGLE, near_keys_of_each
 from bertwright.text.tables.choices import ChoiceRow
@@ -30,6 +31,21 @@ _LONG = 60  # words from which on shingles tell texts apart better than words
 
 Near = dict[int, tuple[Key, frozenset[int]]]
 """By the numbers of rows, in ascending order: the exact key of each, and the keys of its MinHash bands."""
+
+
+def same_files(files: LabelledFiles) -> Iterator[Finding]:
+    """One file, or copies of it, in two roles; of each role it is said once."""
+    for other, rows in files.held_out.items():
+        one = next((earlier for earlier, later in files.same if later == other), None)
+        if one is not None:
+            yield Finding(
+                severity := _leak(1.0, one),
+                "same-file",
+                f"{other}: {place(rows.path)} is the file of {one}, or a copy of it or of some of its rows"
+                + _harm(severity, one, other),
+                f"give a file of other rows with --{other}, or leave it out",
+                role=other,
+            )
 
 
 def shared_texts(files: LabelledFiles) -> Iterator[Finding]:
@@ -95,9 +111,9 @@ def contradictions(files: LabelledFiles) -> Iterator[Finding]:
     for role, rows in files.rows.items():
         total += len(rows)
         for number, (row, key) in enumerate(zip(rows, files.keys[role], strict=True)):
-            before, place = firsts.setdefault(key, (row, where(rows, number)))
+            before, at = firsts.setdefault(key, (row, where(rows, number)))
             if before is not row and _contradict(before, row, files.task, far):
-                found.append(f"{where(rows, number)} ≠ {place}")
+                found.append(f"{where(rows, number)} ≠ {at}")
     if found:
         other = "another label" if far is None else f"a number that is more than {far:g} away"
         yield Finding(

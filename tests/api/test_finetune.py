@@ -519,6 +519,31 @@ def test_cut_texts_are_counted_for_every_file(
     assert "train: " not in "".join(re.findall(r"warning: .*", capsys.readouterr().err)), "said once"
 
 
+def test_a_validation_set_that_the_best_model_is_no_use_for_is_warned_of(
+    finetune: Finetune, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    high = {"train": "animal", "validation": "tool"}
+    files = {}
+    for role, kind in high.items():
+        made = [{**row, "label": "4.5" if row["label"] == kind else "0.5"} for row in rows(60, ("animal", "tool"))]
+        files[role] = write_csv(tmp_path / f"{role}.csv", made)
+    given = {**files, "max_steps": 12, "task": "regression", "text_column": "text", "label_column": "label"}
+    trained = finetune(**given)
+    pearson = trained.metrics["validation"]["pearson"]
+    assert pearson < 0
+    told = (
+        f"validation: the model's numbers do not rise with the true ones in 60 texts: Pearson's correlation is "
+        f"{pearson:.3f}"
+    )
+    assert f"warning: {told}\n" in capsys.readouterr().err
+    run = tmp_path / "out" / "run"
+    (odd,) = json.loads((run / "metrics.json").read_text())["suspicions"]["validation"]
+    assert odd["text"] == told.removeprefix("validation: ")
+    assert odd["text"].replace("'", "&#x27;") in (run / "report.html").read_text()
+    finetune(**given, test=files["train"], overwrite=True)
+    assert "do not rise" not in capsys.readouterr().err, "of what is tested the test tells"
+
+
 def test_a_loss_that_is_not_finite_names_the_rows(finetune: Finetune, inputs: Path) -> None:
     with pytest.raises(BertwrightError, match=r"^the .* of step \d+ is (nan|inf): nothing was updated. Look at"):
         finetune(learning_rate=1e30, max_steps=9)

@@ -48,14 +48,25 @@ def test_no_label_at_all():
         assert list(map(str, tally.suspicions())) == told
 
 
-def test_one_number_for_all():
+def test_numbers_that_tell_nothing():
     for found, told in (
         ([0.5, 0.5, 0.5], ["the model gives all 3 texts the same number, 0.5"]),
         ([0.5, 0.5, 0.75], []),
+        (
+            [0.5, 0.75, 0.25],
+            ["the model's numbers do not rise with the true ones in 3 texts: Pearson's correlation is -0.500"],
+        ),
+        (
+            [0.5, 0.75, 0.5],
+            ["the model's numbers do not rise with the true ones in 3 texts: Pearson's correlation is 0.000"],
+        ),
     ):
         tally = Regression().tally()
         tally.add(np.array(found, dtype=np.float32), texts([1.0, 2.0, 3.0]))
         assert list(map(str, tally.suspicions())) == told
+    tally = Regression().tally()
+    tally.add(np.array([0.5, 0.75, 0.25], dtype=np.float32), texts([2.0, 2.0, 2.0]))
+    assert tally.suspicions() == [], "with equal numbers nothing could rise"
 
 
 def test_no_entity():

@@ -69,6 +69,12 @@ def say_result(text: str) -> None:
     say(text, quiet=_several.get())
 
 
+def warn_of_result(text: str) -> None:
+    """A warning of what a training came to; none of one of several, like its result."""
+    if not _several.get():
+        warn(text)
+
+
 @contextmanager
 def one_of_several() -> Iterator[None]:
     """While the block runs trainings are parts of a whole: no warning is repeated, and no part tells its result."""

@@ -6,7 +6,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bertwright.api.common import extra_columns, patient, say, say_result, settled, told, warn, warn_of_cuts
+from bertwright.api.common import (
+    extra_columns,
+    patient,
+    say,
+    say_result,
+    settled,
+    told,
+    warn,
+    warn_of_cuts,
+    warn_of_result,
+)
 from bertwright.api.cross_validating import cross_validate
 from bertwright.api.explaining import explain_finetuning
 from bertwright.api.findings import keep_findings
@@ -145,7 +155,7 @@ class _Finetuning:
         if signal is not None:
             return Trained(self.folder.output, {}, run.standing.best_step, signal.name, exit_code=128 + signal)
         run.load_best()
-        return self._publish(run, made, self._tuned(run, sets.task, held_out), start)
+        return self._publish(run, made, self._tuned(run, sets.task, held_out), held_out, start)
 
     def _check_fit(self, config: BertConfig) -> None:
         """What the model cannot do is said before any file is read."""
@@ -218,7 +228,9 @@ class _Finetuning:
     def _tunes(self, task: AnyTask) -> bool:
         return task.tunes and (self.settings.tune_thresholds or self.settings.calibrate)
 
-    def _publish(self, run: Run[Any], made: Made, task: AnyTask, start: StartingPoint) -> Trained:
+    def _publish(
+        self, run: Run[Any], made: Made, task: AnyTask, held_out: TaskExamples[Any], start: StartingPoint
+    ) -> Trained:
         """Write the model folder, test it as any user of it would, and mark the run as finished."""
         output, settings = self.folder.output, self.settings
         config = task.configure(made.config)
@@ -229,6 +241,8 @@ class _Finetuning:
         if settings.test is not None:
             measured = self._test(output)
             metrics["test"], tested = measured.metrics, measured.to_dict("test")
+        else:
+            tested["suspicions"] = {"validation": self._suspicions(made.model, task, held_out)}
         chosen = {"best_step": run.standing.best_step, "best_metric": run.rhythm.metric}
         began = {"began": made.notice} if made.notice else {}
         written = {"task": task.name, **positive_of(task), **began, **metrics, **tested, **chosen}
@@ -241,6 +255,15 @@ class _Finetuning:
             f"model of step {run.standing.best_step} written to {output}, all figures to {self.folder.run / REPORT}"
         )
         return figures_of(self.folder, settings.seed)
+
+    def _suspicions(self, model: Headed, task: AnyTask, held_out: TaskExamples[Any]) -> list[dict[str, Any]]:
+        """What is odd about the best model's answers to the validation set, where no test would tell."""
+        tally = task.tally()
+        tally.add(all_outputs(model, task, held_out, self.compute), held_out)
+        found = tally.suspicions()
+        for suspicion in found:
+            warn_of_result(f"validation: {suspicion}")
+        return [suspicion.to_dict() for suspicion in found]
 
     def _test(self, output: Path) -> Measured:
         assert self.settings.test is not None

@@ -24,6 +24,7 @@ from bertwright.text.tables.texts import Cells, Row, number
 
 SCORE = "score"
 """What the only output is called, where classes have their names."""
+_FEWEST = 3  # numbers that can rise with others otherwise than by being two
 _RANGES = 10  # of the numbers, in a split: each of so many rows at least
 
 
@@ -153,11 +154,14 @@ class RegressionTally(RowTally):
         }
 
     def suspicions(self) -> list[Suspicion]:
-        """Whether all texts get the same number."""
+        """Whether all texts get the same number, or such as do not rise with the true ones."""
         found = self.found.values
         if len(found) > 1 and np.ptp(found) == 0:
             return [Suspicion("one_number", {"count": len(found), "number": float(found[0])})]
-        return []
+        if len(found) < _FEWEST or np.ptp(self.truth.values) == 0:
+            return []
+        pearson = self.metrics()["pearson"]
+        return [Suspicion("no_correlation", {"count": len(found), "pearson": pearson})] if pearson <= 0 else []
 
 
 def _numbers(rows: Rows[Row[float]]) -> Float[np.ndarray, " N"]:

@@ -10,6 +10,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "one_label": "the model gives all {count} texts the label {label!r}: it tells nothing apart",
         "no_label": "the model gives none of {count} texts a label: its thresholds are never reached",
         "one_number": "the model gives all {count} texts the same number, {number:g}",
+        "no_correlation": "the model's numbers do not rise with the true ones in {count} texts: Pearson's correlation "
+        "is {pearson:.3f}",
         "no_entity": "the model finds no entity in {count} sentences: every word has the tag {tag}",
         "one_place": "the model always chooses place {place}, counted from 0, in {count} questions",
         "always_silent": "the model says of all {count} questions that they have no answer",

@@ -207,6 +207,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "odd_one_label": "模型给全部 {count} 条文本同一个标签“{label}”：什么也没有区分开",
         "odd_no_label": "模型没有给 {count} 条文本中的任何一条标签：从未达到阈值",
         "odd_one_number": "模型给全部 {count} 条文本同一个数 {number:g}",
+        "odd_no_correlation": "在 {count} 条文本中，模型给出的数并不随真实的数增大：皮尔逊相关系数为 {pearson:.3f}",
         "odd_no_entity": "模型在 {count} 个句子中没有找到任何实体：每个词的标签都是 {tag}",
         "odd_one_place": "模型在全部 {count} 个问题中总是选位置 {place}（从 0 数起）",
         "odd_always_silent": "模型对全部 {count} 个问题都回答没有答案",

@@ -296,6 +296,8 @@ def test_quiet_says_the_result_alone(finetune: Finetune, inputs: Path, capsys: p
     assert said[:2] == [f"validation: {main}", f"test: {main}"]
     report = tuned.folder / "run" / "report.html"
     assert lines[2:] == [f"model of step {tuned.best_step} written to {tuned.folder}, all figures to {report}"]
+    finetune(quiet=True, test=inputs / "test.csv")
+    assert capsys.readouterr().err.splitlines()[1:] == lines, "called again, it says the same"
 
 
 # ---- from a model that is fine-tuned already
@@ -576,5 +578,6 @@ def test_the_averaged_weights_are_what_is_evaluated_and_saved(finetune: Finetune
     weights = [(tmp_path / str(decay) / "model.safetensors").read_bytes() for decay in (0.0, 0.9)]
     assert weights[0] != weights[1]
     kept = json.loads((tmp_path / "0.9" / "run" / "metrics.json").read_text())["validation"]
-    measured = evaluate(model=str(tmp_path / "0.9"), test=inputs / "dev.csv", bootstrap_draws=0, quiet=True)
+    given = {"bootstrap_draws": 0, "precision": "fp32", "quiet": True}
+    measured = evaluate(model=str(tmp_path / "0.9"), test=inputs / "dev.csv", **given)
     assert measured.metrics == pytest.approx(kept, abs=1e-6)

@@ -129,6 +129,20 @@ def test_warnings_are_given_once_and_the_table_at_the_end(
     assert len(tuned.seeds.table()) > len(tuned.seeds.table(names=main)) == 1 + len(main)
     assert err.endswith(f"{table}{last}{tuned.folder}, all figures to {tuned.folder / 'run' / 'report.html'}\n")
     assert "model of step" not in err, "that of each seed is no result"
+    bertwright.finetune(**given | {"train": long, "test": None}, output_dir=tmp_path / "out")
+    first, _, again = capsys.readouterr().err.partition("\n")
+    assert first.endswith("is finished already: nothing to do (--overwrite starts anew)")
+    assert err.endswith(f"\n{again}")
+
+
+def test_what_is_said_of_the_files_is_said_once(
+    given: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bertwright.finetune(**given | {"max_steps": 1, "quiet": False}, output_dir=tmp_path / "out")
+    lines = capsys.readouterr().err.splitlines()
+    of_files = ("task: ", str(given["train"]), str(given["test"]), "validation set ", "train: ", "newly initialised")
+    assert [sum(line.startswith(said) for line in lines) for said in of_files] == [1, 2, 2, 1, 1, 1]
+    assert sum(line.startswith("training ") for line in lines) == len(SEEDS)
 
 
 def test_a_finished_one_is_neither_repeated_nor_changed(

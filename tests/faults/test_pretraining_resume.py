@@ -63,7 +63,8 @@ def test_a_finished_run_is_not_repeated(inputs: Path, tmp_path: Path, capsys: py
     first = small_pretraining.pretrain(inputs, tmp_path / "out")
     again = small_pretraining.pretrain(inputs, tmp_path / "out")
     assert again == Trained(first.folder, first.metrics, first.best_step)
-    assert "is finished already: nothing to do" in capsys.readouterr().err
+    first_said, _, said_again = capsys.readouterr().err.partition("is finished already: nothing to do (--overwrite ")
+    assert first_said.endswith(f"{said_again.partition(chr(10))[2]}{first.folder} ")
 
 
 @pytest.mark.soak

@@ -166,6 +166,7 @@ def test_a_flipped_bit_costs_one_snapshot(
     told = capsys.readouterr().err
     assert f"warning: snapshot step-00000007 is damaged and not used: {damaged / name}" in told
     assert "going on from the snapshot of step 6" in told
+    assert "newly initialised" not in told
     assert differing() == set()
 
 

@@ -135,10 +135,11 @@ def test_a_finished_run_says_so_and_is_left_alone(
     said = capsys.readouterr().err.splitlines()
     assert said[0] == f"{finished} is finished already: nothing to do (--overwrite starts anew)"
     again = finetune()
-    assert said[-1] == f"all figures are in {finished}/run/report.html"
+    assert (
+        said[-1] == f"model of step {again.best_step} written to {finished}, all figures to {finished}/run/report.html"
+    )
     for (split, found), line in zip(again.metrics.items(), said[1:-1], strict=True):
-        assert line.startswith(f"{split}: loss ")
-        assert f"  accuracy {found['accuracy']:.4f}" in line
+        assert line.startswith(f"{split}: accuracy {found['accuracy']:.4f} ")
     measured = read_json(finished / "run" / "metrics.json")
     assert isinstance(measured, dict)
     assert again.metrics == {name: measured[name] for name in ("validation", "test")}

@@ -17,7 +17,7 @@ from bertwright.text.tables.table import RowT, Table
 if TYPE_CHECKING:
     from bertwright.tasks.finetuning import Limit  # imports torch
 
-_warned: ContextVar[set[str] | None] = ContextVar("_warned", default=None)
+_said: ContextVar[set[str] | None] = ContextVar("_said", default=None)
 _several: ContextVar[bool] = ContextVar("_several", default=False)
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
@@ -40,28 +40,40 @@ def say(text: str, *, quiet: bool = False) -> None:
 
 def warn(text: str) -> None:
     """A line that is worth reading even when quiet."""
-    before = _warned.get()
-    if before is None or text not in before:
+    if _is_new(text):
         say(f"warning: {text}")
-    if before is not None:
-        before.add(text)
+
+
+def say_of_files(text: str, *, quiet: bool = False) -> None:
+    """A line that another training on the same files would only repeat: it is given once, as warnings are."""
+    if _is_new(text):
+        say(text, quiet=quiet)
+
+
+def _is_new(text: str) -> bool:
+    """Whether it was not yet said within `saying_once`."""
+    said = _said.get()
+    new = said is None or text not in said
+    if said is not None:
+        said.add(text)
+    return new
 
 
 @contextmanager
-def warning_once(before: Collection[str] = ()) -> Iterator[None]:
-    """While the block runs no warning is repeated: several trainings on the same files have the same to say of them.
+def saying_once(before: Collection[str] = ()) -> Iterator[None]:
+    """While the block runs no warning is repeated, and nothing of files: for each of several trainings it is the same.
 
     Args:
         before: Those that were given earlier, as by a process that was stopped.
     """
-    known = _warned.get()
+    known = _said.get()
     known = set() if known is None else known
     known.update(before)
-    token = _warned.set(known)
+    token = _said.set(known)
     try:
         yield
     finally:
-        _warned.reset(token)
+        _said.reset(token)
 
 
 def say_result(text: str) -> None:
@@ -80,7 +92,7 @@ def one_of_several() -> Iterator[None]:
     """While the block runs trainings are parts of a whole: no warning is repeated, and no part tells its result."""
     token = _several.set(True)
     try:
-        with warning_once():
+        with saying_once():
             yield
     finally:
         _several.reset(token)
@@ -116,7 +128,7 @@ def told(table: Table[RowT], *, quiet: bool = False) -> Table[RowT]:
     """A table that was opened just now; the user is told how it was understood."""
     for warning in table.warnings:
         warn(warning)
-    say(table.describe(), quiet=quiet)
+    say_of_files(table.describe(), quiet=quiet)
     return table
 
 
@@ -142,4 +154,4 @@ def say_counts(table: Table[Any], *, quiet: bool = False) -> None:
         kept = f"{counts.kept} kept + {counts.skipped} skipped (in {table.policy.quarantine})"
         warn(f"{table.path}: {counts.read} rows read = {kept}")
     else:
-        say(f"{table.path}: {counts.read} rows", quiet=quiet)
+        say_of_files(f"{table.path}: {counts.read} rows", quiet=quiet)

@@ -10,7 +10,7 @@ from bertwright.api.common import (
     extra_columns,
     patient,
     say,
-    say_result,
+    say_of_files,
     settled,
     told,
     warn,
@@ -22,17 +22,16 @@ from bertwright.api.explaining import explain_finetuning
 from bertwright.api.findings import keep_findings
 from bertwright.api.measuring import Measured, measure_file
 from bertwright.api.repeating import make_room, train_seeds
-from bertwright.api.reporting import REPORT, describe_run
+from bertwright.api.reporting import describe_run
 from bertwright.api.run_folder import RunFolder, file_origin
 from bertwright.api.starting_point import Made, StartingPoint
 from bertwright.api.training_run import (
     Trained,
     certify,
     environment,
-    figures_of,
     finished_before,
     follow,
-    say_metrics,
+    result_of,
 )
 from bertwright.api.training_sets import TrainingSets, check_files, check_metric, given_files, quarantine_file
 from bertwright.batches.loader import Loader
@@ -45,7 +44,6 @@ from bertwright.model.folder import ModelFolder, write_model_folder
 from bertwright.model.heads import Headed
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import FinetuneSettings
-from bertwright.tasks.classification import POSITIVE
 from bertwright.tasks.finetuning import TaskExamples
 from bertwright.tasks.kinds import AnyTask, positive_of
 from bertwright.text.complaints import counted
@@ -142,9 +140,9 @@ class _Finetuning:
         found = [*sets.findings, *sets.cuts(encoded, length, positions)]
         keep_findings(sets.counts, found, self.folder.run, quiet=self.settings.quiet)
         made = start.headed(sets.task, dropout=self.settings.dropout, seed=self.settings.seed)
-        if made.notice:
-            self.say(made.notice)
         run = self._run(made.model, sets.task, examples, held_out)
+        if made.notice and not run.standing.step:
+            say_of_files(made.notice, quiet=self.settings.quiet)
         texts, total = self.settings.batch_size, run.training.course.total_steps
         self.say(
             f"training {total} step{'' if total == 1 else 's'} of {counted(texts, 'text')} on {self.compute.describe()}"
@@ -243,18 +241,14 @@ class _Finetuning:
             metrics["test"], tested = measured.metrics, measured.to_dict("test")
         else:
             tested["suspicions"] = {"validation": self._suspicions(made.model, task, held_out)}
-        chosen = {"best_step": run.standing.best_step, "best_metric": run.rhythm.metric}
+        chosen = {"best_step": run.standing.best_step, "best_metric": run.rhythm.metric, "shown": task.metrics}
         began = {"began": made.notice} if made.notice else {}
         written = {"task": task.name, **positive_of(task), **began, **metrics, **tested, **chosen}
         write_json(self.folder.run / "metrics.json", written)
         write_json(self.folder.run / "environment.json", environment(self.compute))
         describe_run(self.folder, settings.lang)
         certify(self.folder, run.standing.best_step, self.compute)
-        say_metrics(metrics, tested["intervals"], names=task.metrics, positive=written.get(POSITIVE))
-        say_result(
-            f"model of step {run.standing.best_step} written to {output}, all figures to {self.folder.run / REPORT}"
-        )
-        return figures_of(self.folder, settings.seed)
+        return result_of(self.folder, settings.seed)
 
     def _suspicions(self, model: Headed, task: AnyTask, held_out: TaskExamples[Any]) -> list[dict[str, Any]]:
         """What is odd about the best model's answers to the validation set, where no test would tell."""

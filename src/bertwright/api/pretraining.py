@@ -12,7 +12,7 @@ from bertwright.api.pretraining_wiring import METRIC, Setup
 from bertwright.api.resume_check import verify_resume
 from bertwright.api.run_folder import RunFolder
 from bertwright.api.starting_point import StartingPoint
-from bertwright.api.training_run import Trained, certify, finished_before, follow, say_metrics
+from bertwright.api.training_run import Trained, certify, finished_before, follow, result_of
 from bertwright.evaluation.card import pretraining_card
 from bertwright.files import lock_folder, write_file, write_json
 from bertwright.model.config import BertConfig
@@ -62,7 +62,7 @@ def _pretrain(settings: PretrainSettings, compute: Compute, folder: RunFolder) -
     folder.remove_leftovers()
     tell(corpus.describe())
     run, config, notice = setup.wire(folder)
-    if notice:
+    if notice and not run.standing.step:
         tell(notice)
     tell(_plan(settings, run, config, compute))
     if settings.explain:
@@ -72,11 +72,8 @@ def _pretrain(settings: PretrainSettings, compute: Compute, folder: RunFolder) -
     curves.draw()
     if signal is not None:
         return Trained(folder.output, {}, run.standing.best_step, signal.name, exit_code=128 + signal)
-    metrics, step = _publish(settings, folder, run, config, start)
-    certify(folder, step, compute)
-    say_metrics(metrics)
-    say(f"model of step {step} written to {folder.output}")
-    return Trained(folder.output, metrics, step)
+    certify(folder, _publish(settings, folder, run, config, start), compute)
+    return result_of(folder, None)
 
 
 def _verified(settings: PretrainSettings, compute: Compute) -> Trained:
@@ -102,8 +99,8 @@ def _publish(
     run: Run[PretrainingBatch],
     config: BertConfig,
     start: StartingPoint,
-) -> tuple[dict[str, dict[str, float]], int]:
-    """Write the best model, and the last where it is another; returns the metrics and the step that it is from."""
+) -> int:
+    """Write the best model, and the last where it is another; returns the step that it is from."""
     longest = max(length for length, _ in settings.lengths())
     write = partial(
         write_model_folder,
@@ -125,4 +122,4 @@ def _publish(
     figures: Mapping[str, Any] = {**metrics, "best_step": step, "last_step": run.standing.step}
     write_json(folder.run / "metrics.json", figures)
     write_file(folder.output / "README.md", pretraining_card(settings, config, metrics))
-    return metrics, step
+    return step

@@ -8,17 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from bertwright.api.common import one_of_several, say
-from bertwright.api.reporting import REPORT, describe_run
+from bertwright.api.reporting import describe_run
 from bertwright.api.run_folder import RunFolder
-from bertwright.api.training_run import Train, Trained, certify, figures_of
+from bertwright.api.training_run import Train, Trained, certify, figures_of, result_of
 from bertwright.api.training_sets import split_seed
 from bertwright.evaluation.repeats import Repeats, Repetition
 from bertwright.files import read_json, write_json
-from bertwright.model.config import BertConfig
-from bertwright.model.folder import CONFIG
 from bertwright.settings import FinetuneSettings
 from bertwright.settings.shared import Language
-from bertwright.tasks.kinds import task_of
 from bertwright.training.device import Compute
 
 SEEDS = "seeds"
@@ -92,13 +89,4 @@ def _publish(folder: RunFolder, compute: Compute, repeats: Repeats, language: La
     write_json(folder.run / "metrics.json", {**measured, "seeds": repeats.to_dict()})
     describe_run(folder, language)
     certify(folder, best.best_step, compute)
-    task = task_of(BertConfig.from_file(folder.output / CONFIG))
-    for line in repeats.table(starred=best.number, names=task.metrics if task else None):
-        say(line)
-    value = best.metrics["validation"][repeats.metric]
-    report = folder.run / REPORT
-    say(
-        f"model of seed {best.number} (validation {repeats.metric} {value:.4f}) written to {folder.output}, "
-        f"all figures to {report}"
-    )
-    return figures_of(folder, best.number)
+    return result_of(folder, best.number)

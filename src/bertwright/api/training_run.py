@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,11 @@ from bertwright.api.common import say, say_result, warn
 from bertwright.api.reporting import REPORT
 from bertwright.api.run_folder import RunFolder
 from bertwright.evaluation.repeats import Repeats, Repetition
-from bertwright.evaluation.report.record import RunRecord
 from bertwright.evaluation.text_report import figures
 from bertwright.evaluation.uncertainty import Interval
 from bertwright.files import read_json, sha256_file
 from bertwright.settings import FinetuneSettings
+from bertwright.tasks.classification import POSITIVE
 from bertwright.training.device import Compute, processor
 from bertwright.training.progress import watching
 from bertwright.training.run import Run, Watcher, Watchers
@@ -53,7 +52,6 @@ class Trained:
 
 Train = Callable[[FinetuneSettings], Trained]
 """One fine-tuning."""
-_NONE: Mapping[str, Mapping[str, Interval]] = MappingProxyType({})
 MODEL_FILES = ("config.json", "model.safetensors", "vocab.txt", "tokenizer.json")
 
 
@@ -107,27 +105,10 @@ def certify(folder: RunFolder, best_step: int, compute: Compute) -> None:
     )
 
 
-def say_metrics(
-    metrics: Mapping[str, Mapping[str, float]],
-    intervals: Mapping[str, Mapping[str, Interval]] = _NONE,
-    *,
-    names: Sequence[str] | None = None,
-    positive: str | None = None,
-) -> None:
-    """A line of figures for each split, with their 95 % intervals where these are known; of these names, or all.
-
-    With two labels `positive` is the one that some of them are of.
-    """
-    for split, found in metrics.items():
-        chosen = {name: found[name] for name in names or found if name in found}
-        say_result(f"{split}: " + "  ".join(figures(chosen, intervals.get(split, {}), positive)))
-
-
 def figures_of(folder: RunFolder, seed: int | None) -> Trained:
     """What a finished run wrote down of itself; `seed` is that of a fine-tuning, or of the best of several."""
-    measured = read_json(folder.run / "metrics.json")
-    assert isinstance(measured, dict)
-    metrics = {split: measured[split] for split in ("validation", "test") if split in measured}
+    measured = _measured(folder)
+    metrics = {name: found for name, found in measured.items() if name in {"validation", "test"}}
     step, metric = measured["best_step"], measured.get("best_metric", "loss")
     repeats = None
     if "seeds" in measured:
@@ -137,14 +118,18 @@ def figures_of(folder: RunFolder, seed: int | None) -> Trained:
     return Trained(folder.output, metrics, step, metric=metric, seeds=repeats)
 
 
+def _measured(folder: RunFolder) -> dict[str, Any]:
+    measured = read_json(folder.run / "metrics.json")
+    assert isinstance(measured, dict)
+    return measured
+
+
 def finished_before(folder: RunFolder, seed: int | None) -> Trained:
     """What a run found that was finished when it was called again; the user is told."""
     folder.remove_spent()  # killed after its certificate, it could not do that itself
-    trained = figures_of(folder, seed)
     _warn_of_changes(folder)
     say(f"{folder.output} is finished already: nothing to do (--overwrite starts anew)")
-    _tell_again(folder, trained)
-    return trained
+    return result_of(folder, seed)
 
 
 def _warn_of_changes(folder: RunFolder) -> None:
@@ -152,12 +137,32 @@ def _warn_of_changes(folder: RunFolder) -> None:
         warn(f"{folder.output / name} is not the file that the run wrote")
 
 
-def _tell_again(folder: RunFolder, trained: Trained) -> None:
-    """Main figures and report, as when the run ended; where there is no report, all figures."""
-    page = folder.run / REPORT
-    if page.exists():
-        record = RunRecord.of(folder.run)
-        say_metrics(trained.metrics, names=record.main_figures, positive=record.positive)
-        say(f"all figures are in {page}")
+def result_of(folder: RunFolder, seed: int | None) -> Trained:
+    """See `figures_of`; the user is told, in the same lines when a run ends as when it is called again."""
+    trained, measured, page = figures_of(folder, seed), _measured(folder), folder.run / REPORT
+    names, repeats, which = measured.get("shown"), trained.seeds, f"step {trained.best_step}"
+    if repeats is not None and "seeds" in measured:
+        best, metric = repeats.best, repeats.metric
+        which = f"seed {best.number} (validation {metric} {best.metrics['validation'][metric]:.4f})"
+        for line in repeats.table(starred=best.number, names=names):
+            say_result(line)
     else:
-        say_metrics(trained.metrics)
+        _say_metrics(trained.metrics, measured.get("intervals", {}), names, measured.get(POSITIVE))
+    report = f", all figures to {page}" if page.exists() else ""  # a pre-training has none
+    say_result(f"model of {which} written to {folder.output}{report}")
+    return trained
+
+
+def _say_metrics(
+    metrics: Mapping[str, Mapping[str, float]],
+    intervals: Mapping[str, Mapping[str, Interval]],
+    names: Sequence[str] | None,
+    positive: str | None,
+) -> None:
+    """A line of figures for each split, with their 95 % intervals where these are known; of these names, or all.
+
+    With two labels `positive` is the one that some of them are of.
+    """
+    for split, found in metrics.items():
+        chosen = {name: found[name] for name in names or found if name in found}
+        say_result(f"{split}: " + "  ".join(figures(chosen, intervals.get(split, {}), positive)))

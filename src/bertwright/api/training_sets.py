@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bertwright.api.common import extra_columns, patient, say, say_counts, told, warning_once
+from bertwright.api.common import extra_columns, patient, say_counts, say_of_files, saying_once, told
 from bertwright.api.findings import counts_of, of_table, said_before
 from bertwright.errors import UsageError
 from bertwright.settings import FinetuneSettings
@@ -52,7 +52,7 @@ class TrainingSets:
         Raises:
             DataError, UsageError: A file, its labels, or a setting that depends on the labels is wrong.
         """
-        with warning_once(said_before(folder)):
+        with saying_once(said_before(folder)):
             return cls._read(settings, folder)
 
     @classmethod
@@ -73,8 +73,8 @@ class TrainingSets:
             train, validation = parts
         if settings.left_out is None:
             task = kind.learn(train, settings)  # weights of classes are of what is learned from
-        say(f"train: {task.describe(train)}", quiet=settings.quiet)
-        say(f"validation: {task.describe(validation)}", quiet=settings.quiet)
+        say_of_files(f"train: {task.describe(train)}", quiet=settings.quiet)
+        say_of_files(f"validation: {task.describe(validation)}", quiet=settings.quiet)
         known = f"the training set ({train.path})"
         task.check(validation, known)
         check_metric(task, settings.best_metric)
@@ -119,7 +119,7 @@ def split_off(kind: type[AnyTask], rows: Rows[Any], settings: FinetuneSettings) 
 def _say_split(rows: Rows[Any], settings: FinetuneSettings) -> None:
     parts = "each label" if any(map(label_names, rows)) else "the contexts" if _of_contexts(rows) else "the rows"
     share = f"{settings.validation_fraction:.0%} of {parts}, seed {split_seed(settings)}"
-    say(f"validation set split off {rows.path}: {share}", quiet=settings.quiet)
+    say_of_files(f"validation set split off {rows.path}: {share}", quiet=settings.quiet)
 
 
 def _of_contexts(rows: Rows[Any]) -> bool:
@@ -205,7 +205,7 @@ def task_kind(settings: FinetuneSettings) -> type[AnyTask]:
         kind = TASKS[settings.task]
     else:
         name, reason = guess_task(settings.train, settings)
-        say(f"task: {name}, as {reason} (--task to choose another)", quiet=settings.quiet)
+        say_of_files(f"task: {name}, as {reason} (--task to choose another)", quiet=settings.quiet)
         kind = TASKS[name]
     check_settings(kind, settings)
     return kind

@@ -2,9 +2,11 @@
 
 import os
 import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 
 import shape_checks
@@ -36,6 +38,22 @@ def data_dir() -> Path:
 def minilm_dir() -> Path:
     """A real pre-trained BERT (MiniLM, 6 layers, hidden size 384, uncased)."""
     return _real_folder("BERTWRIGHT_MINILM", REPOSITORY / ".cache" / "minilm", "the MiniLM checkpoint")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _auto_is_fp32_on_every_cpu() -> Iterator[None]:
+    """What is compared to the last digits is so in fp32 alone, which `auto` is not on a CPU that is fast at bf16."""
+    slow: dict[str, Callable[[], object]] = {
+        "_is_amx_tile_supported": lambda: False,
+        "_is_avx512_bf16_supported": lambda: False,
+    }
+    if hasattr(torch.cpu, "get_capabilities"):
+        own = {name: has for name, has in torch.cpu.get_capabilities().items() if "bf16" not in name}
+        slow["get_capabilities"] = lambda: own
+    with pytest.MonkeyPatch.context() as patch:
+        for name, answer in slow.items():
+            patch.setattr(torch.cpu, name, answer)
+        yield
 
 
 @pytest.fixture(autouse=True)

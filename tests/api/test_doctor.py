@@ -209,10 +209,10 @@ PLANTED: list[tuple[Plant, str, str, str]] = [
         "error",
         "labels that differ in form alone: 'very",
     ),
-    (a_label_in_test_alone, "unseen-labels", "error", "test: 1 labels that train does not have: '2'"),
-    (labels_of_another_file, "unseen-labels", "error", "test: 1 labels that train does not have: 'odd'"),
-    (a_label_in_train_alone, "missing-labels", "warning", "test: 1 of 2 labels of train do not occur: '0'"),
-    (a_rare_label, "rare-labels", "warning", "train: 1 of 3 labels occur fewer than 5 times: '2'"),
+    (a_label_in_test_alone, "unseen-labels", "error", "test: 1 label that train does not have: '2'"),
+    (labels_of_another_file, "unseen-labels", "error", "test: 1 label that train does not have: 'odd'"),
+    (a_label_in_train_alone, "missing-labels", "warning", "test: 1 of 2 labels of train does not occur: '0'"),
+    (a_rare_label, "rare-labels", "warning", "train: 1 of 3 labels occurs fewer than 5 times: '2'"),
     (nearly_one_label, "one-sided-labels", "warning", "have the label '1': to say it always has an accuracy of 0.96"),
     (hardly_a_text, "tiny-texts", "warning", "train: 2 of 400 rows (0.5%) have a text of no more than one character"),
     (too_long, "cut-texts", "warning", "train: 40 of 400 texts (10.0%) are longer than 128 tokens and lose their end"),
@@ -461,7 +461,7 @@ def test_what_two_people_may_differ_by_is_no_contradiction(
     made = [Row(text, None, label, line) for line, (text, label) in enumerate(zip(texts, labels, strict=True), 1)]
     (found,) = contradictions(LabelledFiles(task, {"train": Rows(Path("p.csv"), made)}))
     assert list(found.rows) == rows
-    assert found.text.endswith(f" have the text of an earlier row and {other}")
+    assert found.text.endswith(f" {'has' if len(rows) == 1 else 'have'} the text of an earlier row and {other}")
 
 
 def doctor(models: Path, **given: Any) -> Found:

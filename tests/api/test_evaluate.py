@@ -134,7 +134,7 @@ def test_bad_rows_and_cut_texts_are_told(tuned: Trained, tmp_path: Path, capsys:
     err = capsys.readouterr().err
     quarantine = tmp_path / "out" / "bad_rows.jsonl"
     assert f"warning: {test}: 3 rows read = 2 kept + 1 skipped (in {quarantine})\n" in err
-    assert f"warning: {test}: 1 of 2 texts are longer than 16 tokens and lose their end\n" in err
+    assert f"warning: {test}: 1 of 2 texts is longer than 16 tokens and loses its end\n" in err
     assert [line["line"] for line in json_lines(quarantine)] == [3]
 
 

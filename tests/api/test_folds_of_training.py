@@ -126,8 +126,8 @@ def test_flipped_labels_are_found(trained: Trained, given: dict[str, object], fl
     assert made[found[0]]["scores"][first["model"]] == first["probability"]  # type: ignore[index]
     assert first["probability"] > first["given_probability"]  # type: ignore[operator]
     assert said[0] == (
-        f"{given['train']}: {len(found)} labels look wrong: they are in {listed}, the likeliest first; read these "
-        "rows, correct those that are wrong, and train again"
+        f"{given['train']}: {len(found)} labels look wrong, listed in {listed}, the likeliest first: read these rows, "
+        "correct what is wrong, and train again"
     )
     assert said[1].startswith(f"    {first['place']} {first['text']!r} has {first['given']!r}, likelier ")
 

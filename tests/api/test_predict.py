@@ -187,9 +187,7 @@ def test_cut_texts_are_told(tuned: Trained, tmp_path: Path, capsys: pytest.Captu
     source = tmp_path / "texts.txt"
     source.write_text("old " * 14 + "\n" + "old " * 15 + "\n")
     assert [line["truncated"] for line in predicted(tuned, source, tmp_path)] == [False, True]
-    assert capsys.readouterr().err == (
-        f"warning: {source}: 1 of 2 texts are longer than 16 tokens and lose their end\n"
-    )
+    assert capsys.readouterr().err == (f"warning: {source}: 1 of 2 texts is longer than 16 tokens and loses its end\n")
 
 
 def test_nothing_and_what_the_model_has_no_words_for_are_told(

@@ -180,7 +180,7 @@ def test_no_label_is_left_to_the_validation_rows_alone(labels: list[set[str]], d
 
 def test_too_few_rows_to_split():
     three = rows_of(["a", "b", "b"])
-    assert told(finetuning.split, three, labels_of(three), 0.1, seed=0, groups=[1, 1, 2], alike="contexts").startswith(
+    assert told(finetuning.split, three, labels_of(three), 0.1, seed=0, groups=[1, 1, 2], alike="context").startswith(
         "train.csv: 2 contexts are too few to split off"
     )
     assert told(split, rows_of(["a", "b", "b"]), 0.1, seed=0) == (

@@ -31,7 +31,8 @@ def test_each_stratum_is_even_and_so_is_the_whole(strata: list[str], count: int,
 def test_groups_stay_together(groups: list[int], count: int) -> None:
     strata = [str(group % 2) for group in groups]
     if len(set(groups)) < count:
-        with pytest.raises(DataError, match=f"^train.csv: {len(set(groups))} different rows are too few for {count} "):
+        found = "1 different row is" if len(set(groups)) == 1 else f"{len(set(groups))} different rows are"
+        with pytest.raises(DataError, match=f"^train.csv: {found} too few for {count} folds$"):
             folds(PATH, strata, count, seed=0, groups=groups)
         return
     places = defaultdict(set)

@@ -258,7 +258,8 @@ def test_the_class_of_transformers_tells_the_task(architecture: str, problem: st
         ),
         (
             {"architecture": "BertForTokenClassification", "labels": ()},
-            "has no label names, and tagging needs them: add id2label, in the order of the outputs",
+            "has no label names, and tagging needs them: add a name for each output, in their order, as in "
+            '"id2label": {"0": "one name", "1": "another"}',
         ),
         (
             {"problem_type": "regression"},

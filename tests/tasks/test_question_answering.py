@@ -125,6 +125,7 @@ def test_what_is_learned_of_the_rows():
     assert Questions.learn(some, SETTINGS).unanswerable
     assert not Questions.learn(rows_of(some.items[0]), SETTINGS).unanswerable
     assert Questions().describe(some) == "2 questions to 2 contexts (1 without an answer)"
+    assert Questions().describe(rows_of(row("who", "anna", "anna"))) == "1 question to 1 context"
     with pytest.raises(DataError, match=r"^train\.json: not one of 1 questions has an answer"):
         Questions.check_training(rows_of(some.items[1]))
 
@@ -220,5 +221,5 @@ def test_a_model_that_always_answers_is_wrong_where_there_is_none():
 def test_asking():
     (one,) = Questions().asked("who ?", "anna")
     assert (one.question, one.context, one.answers) == ("who ?", "anna", None)
-    with pytest.raises(UsageError, match=r"^2 questions but 1 contexts: each question needs its own$"):
+    with pytest.raises(UsageError, match=r"^2 questions but 1 context: each question needs its own$"):
         list(Questions().asked(["a", "b"], ["c"]))

@@ -207,5 +207,6 @@ def test_what_is_advised_against_cuts_would_keep_what_it_says(
 ):
     task, rows = Classification(LABELS), rows_of(lengths, pairs=pairs)
     (found,) = cut_texts_of(task, "train", rows, task.encode(rows, TOKENIZER, 8), max_length=8, positions=positions)
-    assert found.text.endswith(f" are longer than 8 tokens and lose their end; {marks}")
+    verbs = ("is", "loses its") if sum(length > 6 for length in lengths) == 1 else ("are", "lose their")
+    assert found.text.endswith(" {} longer than 8 tokens and {} end; {}".format(*verbs, marks))
     assert found.advice == advice

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bertwright.text.complaints import all_shown, did_you_mean, one_line, place, shown
+from bertwright.text.complaints import all_shown, counted, counted_are, did_you_mean, one_line, place, shown
 
 
 def test_texts_are_escaped_and_cut() -> None:
@@ -17,6 +17,11 @@ def test_places_and_foreign_errors_are_one_printable_line() -> None:
     assert place(Path("a\nb.csv"), 3) == "'a\\nb.csv':3"
     assert one_line(OSError("don't\n know")) == "don't know"
     assert one_line(OSError("type \x0e")) == "'type \\x0e'"
+
+
+def test_a_number_goes_with_its_noun_and_its_verb() -> None:
+    assert [counted(number, "row") for number in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]
+    assert [counted_are(number, "row") for number in (0, 1, 2)] == ["0 rows are", "1 row is", "2 rows are"]
 
 
 def test_did_you_mean_is_silent_when_nothing_is_close() -> None:

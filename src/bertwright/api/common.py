@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bertwright.settings import Settings, TableSettings
-from bertwright.text.complaints import printable
+from bertwright.text.complaints import counted, printable
 from bertwright.text.tables.bad_rows import BadRowPolicy
 from bertwright.text.tables.columns import Named
 from bertwright.text.tables.extra_columns import ExtraColumns
@@ -101,7 +101,7 @@ def one_of_several() -> Iterator[None]:
 def warn_of_cuts(name: str, cut: int, rows: int, limit: "Limit") -> None:
     """Tell how many rows had something that was longer than the model reads, if any, and what it lost."""
     if cut:
-        warn(f"{name}: {cut} of {rows} {limit.what} {limit}")
+        warn(f"{name}: {cut} of {rows} {limit.what} {limit.said_of(cut)}")
 
 
 def show(result: str) -> None:
@@ -154,4 +154,4 @@ def say_counts(table: Table[Any], *, quiet: bool = False) -> None:
         kept = f"{counts.kept} kept + {counts.skipped} skipped (in {table.policy.quarantine})"
         warn(f"{table.path}: {counts.read} rows read = {kept}")
     else:
-        say_of_files(f"{table.path}: {counts.read} rows", quiet=quiet)
+        say_of_files(f"{table.path}: {counted(counts.read, 'row')}", quiet=quiet)

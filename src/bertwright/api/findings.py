@@ -11,7 +11,7 @@ from bertwright.files import read_json, write_json
 from bertwright.tasks.checks.files import LabelledFiles, named
 from bertwright.tasks.checks.finding import Finding
 from bertwright.tasks.checks.listed import worst_first
-from bertwright.text.complaints import place
+from bertwright.text.complaints import counted, place
 from bertwright.text.tables.table import Table
 
 FINDINGS = "findings.json"
@@ -57,7 +57,7 @@ def keep_findings(counts: Mapping[str, Any], findings: Sequence[Finding], folder
                 warn(str(finding))
         write_json(path, kept)
     elif worth_saying:
-        say(f"of the files {len(worth_saying)} things were said before: they are in {path}", quiet=quiet)
+        say(f"of the files {counted(len(worth_saying), 'thing')} said before: see {path}", quiet=quiet)
 
 
 def said_before(folder: Path) -> set[str]:

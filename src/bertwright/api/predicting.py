@@ -22,7 +22,7 @@ from bertwright.tasks.finetuning import Answer, HasLine
 from bertwright.tasks.kinds import AnyTask, check_columns
 from bertwright.tasks.questions import Questions, official_answers
 from bertwright.tasks.texts import texts_of
-from bertwright.text.complaints import counted
+from bertwright.text.complaints import agreeing, counted
 from bertwright.text.tables.table import Table
 
 _LOOKED_AT = 1_000  # rows, for words that the model does not know
@@ -104,7 +104,7 @@ class Heard:
         """Tell of texts that were cut, that have nothing in them, and that the model has no words for."""
         warn_of_cuts(name, self.truncated, self.texts, predictor.limit)
         if self._empty:
-            verb = "is" if self._empty == 1 else "are"
+            verb = agreeing(self._empty, "is", "are")
             warn(f"{name}: {self._empty} of {self.texts} texts {verb} empty; what is answered to nothing means nothing")
         share = predictor.tokenizer.unknown_share(self._first)
         if share > UNKNOWN:

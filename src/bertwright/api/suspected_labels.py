@@ -16,7 +16,7 @@ from bertwright.tasks.classification import Classification
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.kinds import AnyTask
 from bertwright.tasks.multilabel import MultiLabel
-from bertwright.text.complaints import place, shown
+from bertwright.text.complaints import agreeing, counted, place, shown
 
 _SHOWN = 3
 
@@ -87,9 +87,10 @@ def say_suspected(suspects: Sequence[Suspected], path: Path, listed: Path) -> No
     if not suspects:
         say(f"{path}: no label looks wrong")
         return
+    number = len(suspects)
     say(
-        f"{path}: {len(suspects)} labels look wrong: they are in {listed}, the likeliest first; read these rows, "
-        "correct those that are wrong, and train again"
+        f"{path}: {counted(number, 'label')} {agreeing(number, 'looks', 'look')} wrong, listed in {listed}, the "
+        "likeliest first: read these rows, correct what is wrong, and train again"
     )
     for one in suspects[:_SHOWN]:
         likelier = f"likelier {shown(one.model)} ({one.probability:.2f})"

@@ -112,7 +112,7 @@ def split_off(kind: type[AnyTask], rows: Rows[Any], settings: FinetuneSettings) 
         seed=split_seed(settings),
         groups=kind.groups(rows),
         labels=[label_names(row) for row in rows],
-        alike="contexts" if _of_contexts(rows) else "different rows",
+        alike="context" if _of_contexts(rows) else "different row",
     )
 
 

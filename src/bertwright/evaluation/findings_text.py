@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bertwright.tasks.checks.finding import SEVERITIES, Finding, Severity
 from bertwright.tasks.checks.reading import Lengths
-from bertwright.text.complaints import printable
+from bertwright.text.complaints import counted, printable
 from bertwright.training.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ def lengths_line(lengths: Lengths) -> str:
 def estimate_line(estimate: Estimate, device: str) -> str:
     """Steps, time and memory, and that they are estimated."""
     one = estimate.trainings == 1
-    steps = f"{estimate.steps} steps" if one else f"{estimate.trainings} trainings of up to {estimate.steps} steps"
+    steps = (
+        counted(estimate.steps, "step") if one else f"{estimate.trainings} trainings of up to {estimate.steps} steps"
+    )
     return (
         f"training, estimated from a few timed steps on {device}: {steps}, "
         f"about {_duration(estimate.seconds)}{'' if one else ' in all'} and {estimate.memory / 2**30:.1f} GiB of memory"

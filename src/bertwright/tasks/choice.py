@@ -30,6 +30,7 @@ from bertwright.tasks.row_counts import Column, RowTally, Weights, rows_of, summ
 from bertwright.tasks.suspicions import Suspicion
 from bertwright.tasks.task import Batch, Outputs
 from bertwright.tasks.texts import logits
+from bertwright.text.complaints import counted
 from bertwright.text.tables.choices import ChoiceRow, open_choices, read_choices
 from bertwright.text.tables.table import Form
 from bertwright.text.wordpiece import Encoded, WordPiece
@@ -179,7 +180,8 @@ class Choice(ContextTask[ChoiceRow]):
     def describe(self, rows: Rows[ChoiceRow]) -> str:
         """Number of questions, and of choices."""
         counts = sorted(Counter(len(row.choices) for row in rows).items())
-        return f"{len(rows)} questions ({', '.join(f'{count} with {choices} choices' for choices, count in counts)})"
+        each = ", ".join(f"{count} with {choices} choices" for choices, count in counts)
+        return f"{counted(len(rows), 'question')} ({each})"
 
     @staticmethod
     def strata(rows: Rows[ChoiceRow]) -> Sequence[str]:

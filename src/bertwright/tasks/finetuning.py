@@ -25,6 +25,7 @@ from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.row_counts import Weights
 from bertwright.tasks.suspicions import Suspicion
 from bertwright.tasks.task import Batch, BatchT_co, BatchT_contra, Measurable, Outputs, Tally, Task
+from bertwright.text import complaints
 from bertwright.text.tables.table import Table
 from bertwright.text.wordpiece import WordPiece
 
@@ -80,14 +81,15 @@ class Limit:
     """
 
     tokens: int
-    lost: str = "their end"
+    lost: str = "end"
     what: str = "texts"
     reason: str = ""
 
-    def __str__(self) -> str:
-        """What is said of those that are cut."""
+    def said_of(self, count: int) -> str:
+        """What is said of so many that are cut."""
         reason = f" ({self.reason})" if self.reason else ""
-        return f"are longer than {self.tokens} tokens{reason} and lose {self.lost}"
+        are, lose = complaints.agreeing(count, "is", "are"), complaints.agreeing(count, "loses its", "lose their")
+        return f"{are} longer than {self.tokens} tokens{reason} and {lose} {self.lost}"
 
 
 class Answer(Protocol):
@@ -286,7 +288,7 @@ def split(
     seed: int,
     groups: Sequence[object] = (),
     labels: Sequence[Collection[str]] = (),
-    alike: str = "different rows",
+    alike: str = "different row",
 ) -> tuple[Rows[RowT], Rows[RowT]]:
     """Cut off a validation set that has each stratum's share of the whole, in the order of the file.
 
@@ -314,9 +316,9 @@ def split(
     if labels:
         _take_back(chosen, unit, labels)
     if not 0 < chosen.sum() < len(chosen):
-        what = "rows" if len(chosen) == len(rows) else alike
+        found = complaints.counted_are(len(chosen), "row" if len(chosen) == len(rows) else alike)
         raise DataError(
-            f"{rows.path}: {len(chosen)} {what} are too few to split off a validation set of {fraction:.0%}; "
+            f"{rows.path}: {found} too few to split off a validation set of {fraction:.0%}; "
             "give one with --validation, or more with --validation-fraction"
         )
     return rows.take(np.flatnonzero(~chosen[unit])), rows.take(np.flatnonzero(chosen[unit]))

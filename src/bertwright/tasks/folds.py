@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bertwright.batches.order import shuffled
 from bertwright.errors import DataError
 from bertwright.tasks.finetuning import units
+from bertwright.text.complaints import counted_are
 
 _FOLDS = 4  # sets this random stream apart from those of order, dropout and the split
 
@@ -31,7 +32,7 @@ def folds(
     """
     unit, names = units(strata, groups)
     if len(names) < count:
-        raise DataError(f"{path}: {len(names)} different rows are too few for {count} folds")
+        raise DataError(f"{path}: {counted_are(len(names), 'different row')} too few for {count} folds")
     fold = np.empty(len(names), dtype=np.int64)
     dealt = 0
     for stratum in sorted(set(names)):

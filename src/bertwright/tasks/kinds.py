@@ -154,7 +154,8 @@ def _check_labels(task: type[AnyTask], labels: tuple[str, ...]) -> None:
     """
     if not labels and task not in _WITHOUT_NAMES:
         raise ModelFolderError(
-            f"config.json has no label names, and {task.name} needs them: add id2label, in the order of the outputs"
+            f"config.json has no label names, and {task.name} needs them: add a name for each output, in their order, "
+            'as in "id2label": {"0": "one name", "1": "another"}'
         )
     if (task is Regression and len(labels) > 1) or (task is Classification and len(labels) == 1):
         said = f"{len(labels)} label names" if len(labels) > 1 else "one label name"

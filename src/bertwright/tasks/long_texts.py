@@ -67,7 +67,7 @@ class LongTexts:
     @property
     def lost(self) -> str:
         """What a text loses that is cut."""
-        return "their end" if self.way == "head" else "their middle"
+        return "end" if self.way == "head" else "middle"
 
     def pooled(self, found: Float[Tensor, "W C"], windows: Int[Tensor, " B"]) -> Float[Tensor, "B C"]:
         """The logits of texts from those of their windows, of which each text has so many."""

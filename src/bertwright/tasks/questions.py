@@ -34,6 +34,7 @@ from bertwright.tasks.finetuning import Limit, Rows
 from bertwright.tasks.row_counts import Column, RowTally, Weights, summed
 from bertwright.tasks.suspicions import Suspicion
 from bertwright.tasks.task import Batch, Outputs
+from bertwright.text.complaints import counted
 from bertwright.text.corpus.words import has_chinese
 from bertwright.text.tables.questions import QuestionRow, open_questions, read_questions
 from bertwright.text.tables.table import Form
@@ -310,7 +311,9 @@ class Questions(ContextTask[QuestionRow]):
         """Numbers of questions, of contexts, and of questions without an answer."""
         bare = sum(not row.answers for row in rows)
         contexts = len({row.context for row in rows})
-        return f"{len(rows)} questions to {contexts} contexts" + (f" ({bare} without an answer)" if bare else "")
+        return f"{counted(len(rows), 'question')} to {counted(contexts, 'context')}" + (
+            f" ({bare} without an answer)" if bare else ""
+        )
 
     @staticmethod
     def strata(rows: Rows[QuestionRow]) -> Sequence[str]:
@@ -338,7 +341,8 @@ class Questions(ContextTask[QuestionRow]):
         questions = [questions] if isinstance(questions, str) else questions
         contexts = [contexts] if isinstance(contexts, str) else contexts
         if len(questions) != len(contexts):
-            raise UsageError(f"{len(questions)} questions but {len(contexts)} contexts: each question needs its own")
+            found = f"{counted(len(questions), 'question')} but {counted(len(contexts), 'context')}"
+            raise UsageError(f"{found}: each question needs its own")
         for line, (question, context) in enumerate(zip(questions, contexts, strict=True), 1):
             yield QuestionRow(str(line), question, context, None, line)
 

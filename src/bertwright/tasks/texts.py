@@ -22,7 +22,7 @@ from bertwright.settings import TableSettings
 from bertwright.tasks.finetuning import Limit, PlainTask, Rows, key_of, lines_shown
 from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.task import Batch
-from bertwright.text.complaints import bare
+from bertwright.text.complaints import bare, counted
 from bertwright.text.long_texts import head_and_tail, in_windows
 from bertwright.text.tables.table import Table
 from bertwright.text.tables.texts import Cells, LabelT, Row, open_table, read_stream
@@ -256,7 +256,7 @@ class TextTask(PlainTask, ABC, Generic[LabelT]):
 
     def describe(self, rows: Rows[Row[LabelT]]) -> str:
         """Number of rows, and what labels they have."""
-        return f"{len(rows)} texts ({self.told(rows)})"
+        return f"{counted(len(rows), 'text')} ({self.told(rows)})"
 
     @staticmethod
     def groups(rows: Rows[Row[Any]]) -> Sequence[object]:

@@ -22,6 +22,16 @@ def counted(number: int, name: str) -> str:
     return f"{number} {name}" if number == 1 else f"{number} {name}s"
 
 
+def counted_are(number: int, name: str) -> str:
+    """Return `1 column is`, `3 columns are`."""
+    return f"{counted(number, name)} {agreeing(number, 'is', 'are')}"
+
+
+def agreeing(number: int, one: str, several: str) -> str:
+    """Return the verb that goes with a number: `1 row is`, `3 rows are`."""
+    return one if number == 1 else several
+
+
 def all_shown(texts: Iterable[str]) -> str:
     """Return the texts with commas between them, cut at 30."""
     listed = list(texts)

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from bertwright.text.complaints import agreeing
+
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 """error: the result would be wrong; warning: it would be worse, or less sure, than it need be; note: good to know."""
@@ -56,3 +58,8 @@ def first(places: Iterable[str]) -> tuple[str, ...]:
 def counted_of(count: int, total: int, what: str = "rows") -> str:
     """`12 of 340 rows (3.5%)`."""
     return f"{count} of {total} {what} ({count / total:.1%})"
+
+
+def rows_have(count: int, total: int) -> str:
+    """`12 of 340 rows (3.5%) have`, `1 of 340 rows (0.3%) has`."""
+    return f"{counted_of(count, total)} {agreeing(count, 'has', 'have')}"

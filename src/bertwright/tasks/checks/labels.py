@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from bertwright.tasks.checks.files import LabelledFiles, label_names, named, where
-from bertwright.tasks.checks.finding import Finding, counted_of, first
+from bertwright.tasks.checks.finding import Finding, first, rows_have
 from bertwright.tasks.finetuning import Rows
-from bertwright.text.complaints import all_shown, bare, shown
+from bertwright.text.complaints import agreeing, all_shown, bare, counted, shown
 
 FEWEST = 5
 """Rows that a label needs for there to be something to learn from."""
@@ -25,7 +25,8 @@ def rare_labels(files: LabelledFiles) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "rare-labels",
-            f"train: {len(rare)} of {len(counts)} labels occur fewer than {FEWEST} times: {all_shown(rare)}",
+            f"train: {len(rare)} of {len(counts)} labels {agreeing(len(rare), 'occurs', 'occur')} fewer than "
+            f"{FEWEST} times: {all_shown(rare)}",
             "too few to learn from and to measure: add rows, or join labels",
             _places(files.train, set(rare)),
             role="train",
@@ -42,7 +43,7 @@ def one_sided_labels(files: LabelledFiles) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "one-sided-labels",
-            f"train: {counted_of(count, counts.total())} have the label {shown(name)}: to say it always has an "
+            f"train: {rows_have(count, counts.total())} the label {shown(name)}: to say it always has an "
             f"accuracy of {share:.3f}",
             "choose and judge by another figure (--best-metric f1_macro), and try --class-weights balanced",
             role="train",
@@ -57,7 +58,7 @@ def unseen_labels(files: LabelledFiles) -> Iterator[Finding]:
             yield Finding(
                 "error",
                 "unseen-labels",
-                f"{role}: {len(strange)} labels that train does not have: {all_shown(strange)}",
+                f"{role}: {counted(len(strange), 'label')} that train does not have: {all_shown(strange)}",
                 "no model can give them: correct them, or add such rows to the training file",
                 _places(rows, set(strange)),
                 role=role,
@@ -75,7 +76,8 @@ def missing_labels(files: LabelledFiles) -> Iterator[Finding]:
             yield Finding(
                 "warning" if odd or many else "note",
                 "missing-labels",
-                f"{role}: {len(missing)} of {len(counts)} labels of train do not occur: {all_shown(sorted(missing))}",
+                f"{role}: {len(missing)} of {len(counts)} labels of train {agreeing(len(missing), 'does', 'do')} not "
+                f"occur: {all_shown(sorted(missing))}",
                 "nothing will be known of how well they are told"
                 + (", and macro averages tell little: hold out more rows" if many else _OF_ONE_WHOLE),
                 role=role,

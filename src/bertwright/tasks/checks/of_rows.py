@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bertwright.tasks.checks.files import LabelledFiles, where
-from bertwright.tasks.checks.finding import Finding, by_share, counted_of, first
+from bertwright.tasks.checks.finding import Finding, by_share, counted_of, first, rows_have
 from bertwright.tasks.checks.labels import ONE_SIDED
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.tagging import Sentence
@@ -26,7 +26,7 @@ def tiny_texts(files: LabelledFiles) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 "tiny-texts",
-                f"{role}: {counted_of(len(found), len(rows))} have a text of no more than one character",
+                f"{role}: {rows_have(len(found), len(rows))} a text of no more than one character",
                 "nothing can be told from them: take them out, or look whether it is the right column",
                 _places(rows, found),
                 role=role,
@@ -41,7 +41,7 @@ def impossible_tags(files: LabelledFiles) -> Iterator[Finding]:
             yield Finding(
                 by_share(len(found) / len(rows), error=0.05, warning=0.0),
                 "impossible-tags",
-                f"{role}: {counted_of(len(found), len(rows))} have tags that cannot stand where they do: {tags} in all",
+                f"{role}: {rows_have(len(found), len(rows))} tags that cannot stand where they do: {tags} in all",
                 "they are read as conlleval would: correct them, or look whether the file mixes two schemes",
                 _places(rows, found),
                 role=role,
@@ -72,7 +72,7 @@ def equal_choices(files: LabelledFiles) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 "equal-choices",
-                f"{role}: {counted_of(len(found), len(rows))} have the same choice twice",
+                f"{role}: {rows_have(len(found), len(rows))} the same choice twice",
                 "which of the two is right cannot be told: correct them",
                 _places(rows, found),
                 role=role,
@@ -89,7 +89,7 @@ def far_numbers(files: LabelledFiles) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 "far-numbers",
-                f"{role}: {counted_of(len(found), len(rows))} have a number far away from the others (half of those in "
+                f"{role}: {rows_have(len(found), len(rows))} a number far away from the others (half of those in "
                 f"train are from {low:g} to {high:g}), such as {farthest:g}",
                 "errors are squared, and such rows outweigh all others: correct them, or take the logarithm",
                 _places(rows, found),
@@ -105,7 +105,7 @@ def one_sided_numbers(files: LabelledFiles) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "one-sided-numbers",
-            f"train: {counted_of(count, len(files.train))} have the number {number:g}: to say it always has a mean "
+            f"train: {rows_have(count, len(files.train))} the number {number:g}: to say it always has a mean "
             f"absolute error of {error:.3g}",
             "correlations are of the few others: does it stand where a number is missing? Then take these rows out",
             role="train",

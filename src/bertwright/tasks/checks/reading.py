@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertwright.tasks.checks.files import TRAIN, LabelledFiles, label_names, named, where
-from bertwright.tasks.checks.finding import Finding, by_share, counted_of, first
+from bertwright.tasks.checks.finding import Finding, by_share, counted_of, first, rows_have
 from bertwright.tasks.choice import ChoiceExamples
 from bertwright.tasks.finetuning import Rows, TaskExamples
 from bertwright.tasks.kinds import AnyTask
@@ -152,7 +152,7 @@ def cut_texts_of(
         yield Finding(
             "warning",
             CUT_TEXTS,
-            f"{role}: {counted_of(count, len(rows), limit.what)} {limit}; {_upper_end(lengths)}",
+            f"{role}: {counted_of(count, len(rows), limit.what)} {limit.said_of(count)}; {_upper_end(lengths)}",
             _how_to_lose_less(task, rows, lengths, max_length=max_length, positions=positions),
             first(where(rows, int(number)) for number in np.flatnonzero(examples.cut)),
             role=role,
@@ -213,7 +213,7 @@ def long_answers(reading: Reading) -> Iterator[Finding]:
         yield Finding(
             by_share(count / len(asked), warning=0.01),
             "long-answers",
-            f"train: {counted_of(count, len(asked))} have an answer of more than {task.max_answer_length} tokens",
+            f"train: {rows_have(count, len(asked))} an answer of more than {task.max_answer_length} tokens",
             f"the model will give none so long; the longest has {int(counts.max())} (--max-answer-length)",
             first(where(reading.rows, asked[place]) for place in np.flatnonzero(counts > task.max_answer_length)),
             role="train",

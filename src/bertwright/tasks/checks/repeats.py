@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bertwright.tasks.checks.files import FEW_WORDS, TRAIN, LabelledFiles, context_of, where
-from bertwright.tasks.checks.finding import Finding, Severity, by_share, counted_of, first
+from bertwright.tasks.checks.finding import Finding, Severity, by_share, counted_of, first, rows_have
 from bertwright.tasks.finetuning import Key, Rows, key_of
 from bertwright.tasks.kinds import AnyTask
 from bertwright.tasks.regression import Regression
 from bertwright.tasks.tagging import Sentence
 from bertwright.tasks.texts import texts_of
-from bertwright.text.complaints import place
+from bertwright.text.complaints import agreeing, place
 from bertwright.text.corpus.document import Document
 from bertwright.text.corpus.duplicates import SHINGLE, near_keys_of_each
 from bertwright.text.tables.choices import ChoiceRow
@@ -58,8 +58,7 @@ def shared_texts(files: LabelledFiles) -> Iterator[Finding]:
             yield Finding(
                 severity := _leak(len(found) / len(rows), one),
                 "shared-texts",
-                f"{other}: {counted_of(len(found), len(rows))} have a text that {one} has, too"
-                + _harm(severity, one, other),
+                f"{other}: {rows_have(len(found), len(rows))} a text that {one} has, too" + _harm(severity, one, other),
                 f"take them out of one of the two files, best of {one}",
                 first(f"{where(rows, number)} = {where(earlier, before)}" for number, before in found),
                 role=other,
@@ -80,8 +79,8 @@ def shared_contexts(files: LabelledFiles) -> Iterator[Finding]:
             yield Finding(
                 severity := _leak(len(found) / len(rows), one),
                 "shared-contexts",
-                f"{other}: {counted_of(len(found), len(rows))} ask about a context that {one} asks about, too"
-                + _harm(severity, one, other),
+                f"{other}: {counted_of(len(found), len(rows))} {agreeing(len(found), 'asks', 'ask')} "
+                f"about a context that {one} asks about, too" + _harm(severity, one, other),
                 "keep all questions to one context in one file",
                 first(f"{where(rows, number)} = {where(files.rows[one], before)}" for number, before in found),
                 role=other,
@@ -97,7 +96,8 @@ def repeated_texts(files: LabelledFiles) -> Iterator[Finding]:
             yield Finding(
                 by_share(len(found) / len(rows), warning=_MANY),
                 "repeated-texts",
-                f"{role}: {counted_of(len(found), len(rows))} repeat a text of an earlier row",
+                f"{role}: {counted_of(len(found), len(rows))} {agreeing(len(found), 'repeats', 'repeat')} "
+                "a text of an earlier row",
                 "each counts again: keep one of each, unless that is meant",
                 first(where(rows, number) for number in found),
                 role=role,
@@ -119,7 +119,7 @@ def contradictions(files: LabelledFiles) -> Iterator[Finding]:
         yield Finding(
             by_share(len(found) / total, warning=_MANY / 2),
             "contradictions",
-            f"{counted_of(len(found), total)} have the text of an earlier row and {other}",
+            f"{rows_have(len(found), total)} the text of an earlier row and {other}",
             "one of the two is wrong, or the label cannot be told from the text: correct them, or drop both",
             first(found),
         )
@@ -147,7 +147,7 @@ def _nearly_shared(files: LabelledFiles, near: Mapping[str, Near]) -> Iterator[F
             yield Finding(
                 by_share(len(found) / len(near[other]), warning=WORTH_SAYING),
                 "nearly-shared-texts",
-                f"{other}: {counted_of(len(found), len(near[other]))} have nearly the text of one in {one}"
+                f"{other}: {rows_have(len(found), len(near[other]))} nearly the text of one in {one}"
                 + _looked_at(files, one, other),
                 "look at them: if the one tells the answer to the other, keep both in one file",
                 first(f"{where(rows, number)} ~ {where(earlier, before)}" for number, before in found),
@@ -165,7 +165,7 @@ def _nearly_repeated(files: LabelledFiles, near: Mapping[str, Near]) -> Iterator
             yield Finding(
                 by_share(len(again) / len(near[role]), warning=_MANY),
                 "nearly-repeated-texts",
-                f"{role}: {counted_of(len(again), len(near[role]))} have nearly the text of an earlier row"
+                f"{role}: {rows_have(len(again), len(near[role]))} nearly the text of an earlier row"
                 + _looked_at(files, role),
                 "look at them: a split, or folds, of this file would put the one here and the other there",
                 first(f"{where(rows, number)} ~ {where(rows, before)}" for number, before in again),

@@ -578,6 +578,5 @@ def test_the_averaged_weights_are_what_is_evaluated_and_saved(finetune: Finetune
     weights = [(tmp_path / str(decay) / "model.safetensors").read_bytes() for decay in (0.0, 0.9)]
     assert weights[0] != weights[1]
     kept = json.loads((tmp_path / "0.9" / "run" / "metrics.json").read_text())["validation"]
-    given = {"bootstrap_draws": 0, "precision": "fp32", "quiet": True}
-    measured = evaluate(model=str(tmp_path / "0.9"), test=inputs / "dev.csv", **given)
+    measured = evaluate(model=str(tmp_path / "0.9"), test=inputs / "dev.csv", bootstrap_draws=0, quiet=True)
     assert measured.metrics == pytest.approx(kept, abs=1e-6)

@@ -206,8 +206,7 @@ def test_questions_that_nobody_has_answered_are_answered_in_that_form_too(
     folder, test = made("qa")
     asked = [{name: row[name] for name in ("id", "question", "context")} for row in json_lines(test)]
     (tmp_path / "asked.jsonl").write_text("\n".join(map(json.dumps, asked)))
-    given = {"input": str(tmp_path / "asked.jsonl"), "output": str(tmp_path / "answers.json"), "precision": "fp32"}
-    predict(model=str(folder), **given, quiet=True)
+    predict(model=str(folder), input=str(tmp_path / "asked.jsonl"), output=str(tmp_path / "answers.json"), quiet=True)
     official = json.loads((folder / "run" / "predictions.test.json").read_text())
     assert json.loads((tmp_path / "answers.json").read_text()) == official
 

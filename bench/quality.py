@@ -76,12 +76,13 @@ def run(options: argparse.Namespace, key: str, side: str, seed: int) -> dict[str
     command = commands(options, key, side, seed, output)
     if cached.exists():
         found: dict[str, Any] = json.loads(cached.read_text(encoding="utf-8"))
-        if _compared(shlex.split(found["command"])) != _compared(command):
+        of_same = found["settings"] == settings_of(SETS[key])
+        if not of_same or _compared(shlex.split(found["command"])) != _compared(command):
             raise SystemExit(f"{cached} is of another command: delete it, or choose another --figures")
         return found
     SETS[key].write(options.data, options.output / key)
     print(shown(command), file=sys.stderr, flush=True)
-    made_with = versions(side)  # as it begins: a checkout moves on within hours
+    made_with = versions()  # as it begins: a checkout moves on within hours
     output.parent.mkdir(parents=True, exist_ok=True)
     with (output.parent / f"{side}-{seed}.log").open("ab") as log:
         subprocess.run(command, stdout=log, stderr=log, check=True)
@@ -89,6 +90,7 @@ def run(options: argparse.Namespace, key: str, side: str, seed: int) -> dict[str
     figures = json.loads(written.read_text(encoding="utf-8"))
     result = {
         "command": shown(command),
+        "settings": settings_of(SETS[key]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": made_with,
         "machine": processor(),
@@ -101,10 +103,16 @@ def run(options: argparse.Namespace, key: str, side: str, seed: int) -> dict[str
     return result
 
 
-def versions(side: str) -> dict[str, str]:
+def settings_of(chosen: QualitySet) -> dict[str, Any]:
+    """What both sides are told of how to learn a set; the peer's command does not say it."""
+    names = ("epochs", "batch_size", "learning_rate", "max_length", "best")
+    return {name: getattr(chosen, name) for name in names}
+
+
+def versions() -> dict[str, str]:
     """Of what made a model; bertwright's is the commit of this checkout, with + where it was changed since."""
     found = {name: metadata.version(name) for name in ("torch", "transformers")}
-    commit = _git("rev-parse", "--short", "HEAD") if side == "ours" else ""
+    commit = _git("rev-parse", "--short", "HEAD")
     changed = "+" if commit and _git("status", "--porcelain", "--untracked-files=no") else ""
     return found | ({"bertwright": commit + changed} if commit else {})
 
@@ -169,14 +177,20 @@ def table(figures: Path) -> str:
 
 
 def mixtures(figures: Path) -> Iterator[str]:
-    """Lines below the table: the seeds of which data sets are not all of one commit and one precision."""
-    for (key, chosen), side in product(SETS.items(), SIDES):
-        runs = done(figures, key, side)
-        of_commits = Counter(run.get("versions", {}).get("bertwright", "unknown") for run in runs)
-        for kind, seeds in {"commit": of_commits, "precision": Counter(run.get("precision") for run in runs)}.items():
-            if len(seeds) > 1:
-                listed = ", ".join(f"{name} ({count})" for name, count in seeds.items())
-                yield f"\n{chosen.name}: seeds of {SIDES[side]} are of more than one {kind}: {listed}"
+    """Lines below the table: which data sets' figures are not all of one commit a side, and of one precision."""
+    for key, chosen in SETS.items():
+        runs = {side: done(figures, key, side) for side in SIDES}
+        for side, of_side in runs.items():
+            commits = Counter(run["versions"].get("bertwright", "unknown") for run in of_side)
+            yield from _mixture(f"{chosen.name}: seeds of {SIDES[side]}", "commit", commits)
+        precisions = Counter(run["precision"] for of_side in runs.values() for run in of_side)
+        yield from _mixture(f"{chosen.name}: runs of both sides", "precision", precisions)
+
+
+def _mixture(whose: str, kind: str, counts: Counter[str]) -> Iterator[str]:
+    if len(counts) > 1:
+        listed = ", ".join(f"{name} ({count})" for name, count in counts.items())
+        yield f"\n{whose} are of more than one {kind}: {listed}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

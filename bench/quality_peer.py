@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
 from torch.utils.data import SequentialSampler
@@ -35,7 +36,9 @@ from quality_answers import Answers
 from quality_sets import ROLES, SETS, QualitySet
 
 Example = dict[str, Any]
+THRESHOLDS = np.arange(1, 20) / 20
 Figures = dict[str, float]
+Metrics = dict[str, Callable[[Any], Figures]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Prepared:
     model: Any
     examples: dict[str, list[Example]]
     collator: Any
-    metrics: dict[str, Callable[[Any], Figures]]
+    metrics: Metrics
 
 
 class Kind(ABC):
@@ -92,24 +95,24 @@ class Texts(Kind):
             AutoModelForSequenceClassification.from_pretrained(model, dtype=torch.float32, **options),
             {role: self._examples(rows[role], numbers[role]) for role in ROLES},
             DataCollatorWithPadding(self.tokenizer),
-            dict.fromkeys(ROLES, metrics),
+            metrics,
         )
 
-    def _labels(self, cells: dict[str, list[str]]) -> tuple[dict[str, list[Any]], dict[str, Any], Any]:
-        """Numbers for the cells, options of the model, and its metrics."""
+    def _labels(self, cells: dict[str, list[str]]) -> tuple[dict[str, list[Any]], dict[str, Any], Metrics]:
+        """Numbers for the cells, options of the model, and its metrics for each role."""
         if self.chosen.task == "regression":
             numbers = {role: [float(cell) for cell in of_role] for role, of_role in cells.items()}
-            return numbers, {"num_labels": 1, "problem_type": "regression"}, of_numbers
+            return numbers, {"num_labels": 1, "problem_type": "regression"}, dict.fromkeys(ROLES, of_numbers)
         if self.chosen.task == "multilabel":
             names = sorted({name for cell in cells["train"] for name in cell.split(",")})
             hot = {
                 role: [[float(name in cell.split(",")) for name in names] for cell in of_role]
                 for role, of_role in cells.items()
             }
-            return hot, {"num_labels": len(names), "problem_type": "multi_label_classification"}, of_label_sets
+            return hot, {"num_labels": len(names), "problem_type": "multi_label_classification"}, label_sets()
         names = sorted(set(cells["train"]))
         places = {role: [names.index(cell) for cell in of_role] for role, of_role in cells.items()}
-        return places, {"num_labels": len(names)}, of_classes
+        return places, {"num_labels": len(names)}, dict.fromkeys(ROLES, of_classes)
 
 
 def of_classes(predicted: Any) -> Figures:
@@ -132,11 +135,22 @@ def of_numbers(predicted: Any) -> Figures:
     return {"pearson": pearsonr(found, truth).statistic, "spearman": spearmanr(found, truth).statistic}
 
 
-def of_label_sets(predicted: Any) -> Figures:
-    """Of any number of labels a text, each given from a probability of one half on."""
+def label_sets() -> Metrics:
+    """Of any number of labels a text, each given from a probability on that is chosen on the validation set."""
+    threshold = [0.5]
+
+    def validation(predicted: Any) -> Figures:
+        threshold[0] = max(THRESHOLDS, key=lambda tried: of_label_sets(predicted, tried)["f1_micro"])
+        return of_label_sets(predicted, threshold[0])
+
+    return {"validation": validation, "test": lambda predicted: of_label_sets(predicted, threshold[0])}
+
+
+def of_label_sets(predicted: Any, threshold: float) -> Figures:
+    """Of the labels that are at least so probable."""
     from sklearn.metrics import f1_score
 
-    found, truth = predicted.predictions > 0, predicted.label_ids
+    found, truth = predicted.predictions >= np.log(threshold / (1 - threshold)), predicted.label_ids
     return {f"f1_{kind}": f1_score(truth, found, average=kind, zero_division=0) for kind in ("micro", "macro")}
 
 

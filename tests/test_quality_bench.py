@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
@@ -91,6 +91,19 @@ def test_no_answer_is_given_where_that_pays_best(bench: Bench, drawn: list[tuple
         assert figures["f1"] == pytest.approx(max(tried))
 
 
+def test_the_peer_gets_the_threshold_that_is_best_on_the_validation_set(bench: Bench):
+    """Its logits are all below 0: at one half it would give no label at all."""
+    peer = bench["quality_peer"]
+    metrics = peer.label_sets()
+    truth = np.array([[1, 0], [0, 1], [1, 1]])
+    sure = SimpleNamespace(predictions=np.where(truth, -1.0, -2.0), label_ids=truth)
+    assert peer.of_label_sets(sure, 0.5)["f1_micro"] == 0
+    assert metrics["validation"](sure) == {"f1_micro": 1, "f1_macro": 1}
+    assert metrics["test"](sure) == {"f1_micro": 1, "f1_macro": 1}
+    less = SimpleNamespace(predictions=sure.predictions - 2, label_ids=truth)
+    assert metrics["test"](less)["f1_micro"] == 0, "the test set chooses nothing"
+
+
 def test_the_peer_answers_the_questions_in_their_order(bench: Bench, tmp_path: Path):
     """A Trainer that groups texts by length groups those that it predicts, too: spans would be cut from other texts."""
     peer = bench["quality_peer"]
@@ -112,46 +125,52 @@ def test_the_peer_answers_the_questions_in_their_order(bench: Bench, tmp_path: P
         np.testing.assert_allclose(found[: len(alone)], alone, atol=1e-5)
 
 
+def keep(folder: Path, run: str, figures: dict[str, float], commit: str = "0c1d2e3", precision: str = "fp32") -> None:
+    """Keep a run's figures, as `SET/SIDE-SEED`."""
+    file = folder / f"{run}.json"
+    file.parent.mkdir(exist_ok=True)
+    kept = {"metrics": {"test": figures}, "versions": {"bertwright": commit}, "precision": precision}
+    file.write_text(json.dumps(kept))
+
+
 def test_the_table_has_means_and_differences(bench: Bench, tmp_path: Path):
     for side, values in {"ours": (0.5, 0.54), "peer": (0.51,)}.items():
         for seed, value in enumerate(values):
-            figures = {"metrics": {"test": {"matthews_correlation": value}}}
-            (tmp_path / "cola").mkdir(exist_ok=True)
-            (tmp_path / "cola" / f"{side}-{seed}.json").write_text(json.dumps(figures))
-    (tmp_path / "rte").mkdir()
-    (tmp_path / "rte" / "ours-2.json").write_text(json.dumps({"metrics": {"test": {"accuracy": 0.6}}}))
+            keep(tmp_path, f"cola/{side}-{seed}", {"matthews_correlation": value})
+    keep(tmp_path, "rte/ours-2", {"accuracy": 0.6})
     assert bench["quality"].table(tmp_path).splitlines()[2:] == [
         "| CoLA | Matthews | 52.00 ± 2.83 (2) | 51.00 (1) | +1.00 |",
         "| RTE | accuracy | 60.00 (1) |  |  |",
     ]
 
 
-def test_seeds_of_several_commits_are_told_apart(bench: Bench, tmp_path: Path):
-    """Figures that were kept before a commit was noted count, too."""
-    made = [{}, {"versions": {"bertwright": "0c1d2e3"}}, {"versions": {"bertwright": "0c1d2e3"}}]
-    for name, versions in (("rte", made), ("mrpc", made[1:])):
-        (tmp_path / name).mkdir()
-        for seed, noted in enumerate(versions):
-            figures = {"accuracy": 0.6, "f1": 0.6}
-            (tmp_path / name / f"ours-{seed}.json").write_text(json.dumps({"metrics": {"test": figures}, **noted}))
-    told = [line for line in bench["quality"].table(tmp_path).splitlines() if not line.startswith("|")]
-    assert told == ["", "RTE: seeds of bertwright are of more than one commit: unknown (1), 0c1d2e3 (2)"]
+def test_seeds_that_were_made_in_several_ways_are_told_apart(bench: Bench, tmp_path: Path):
+    """Precision over both sides, as it is to be the same; commits a side, as a checkout moves on."""
+    keep(tmp_path, "rte/ours-0", {"accuracy": 0.6}, commit="f00")
+    keep(tmp_path, "rte/ours-1", {"accuracy": 0.6})
+    keep(tmp_path, "rte/peer-0", {"accuracy": 0.6})
+    keep(tmp_path, "mrpc/ours-0", {"accuracy": 0.6, "f1": 0.7}, precision="bf16")
+    keep(tmp_path, "mrpc/peer-0", {"accuracy": 0.6, "f1": 0.7}, commit="f00")
+    told = [line for line in bench["quality"].table(tmp_path).splitlines() if line and not line.startswith("|")]
+    assert told == [
+        "RTE: seeds of bertwright are of more than one commit: f00 (1), 0c1d2e3 (1)",
+        "MRPC: runs of both sides are of more than one precision: bf16 (1), fp32 (1)",
+    ]
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="NOT TESTED: git is not here")
-def test_figures_of_ours_note_the_commit(bench: Bench, tmp_path: Path):
+def test_figures_note_the_commit(bench: Bench, tmp_path: Path):
     quality = bench["quality"]
     git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e"]
     with patch.object(quality, "HERE", tmp_path):
-        assert quality.versions("ours") == quality.versions("peer"), "no checkout"
+        assert "bertwright" not in quality.versions(), "no checkout"
         (tmp_path / "file").write_text("one")
         for words in (["init", "-q"], ["add", "file"], ["commit", "-qm", "one"]):
             subprocess.run([*git, *words], check=True)
-        commit = quality.versions("ours")["bertwright"]
+        commit = quality.versions()["bertwright"]
         assert re.fullmatch("[0-9a-f]{7,}", commit)
         (tmp_path / "file").write_text("two")
-        assert quality.versions("ours")["bertwright"] == f"{commit}+"
-        assert "bertwright" not in quality.versions("peer")
+        assert quality.versions()["bertwright"] == f"{commit}+"
 
 
 def test_what_is_there_is_not_trained_again(bench: Bench, tmp_path: Path):
@@ -173,12 +192,18 @@ def test_what_is_there_is_not_trained_again(bench: Bench, tmp_path: Path):
     ):
         with pytest.raises(InterruptedError):
             bench["quality"].main([*flags, "--seeds", "1"])
-        figures = {"metrics": {"test": {"matthews_correlation": 0.5}}, "command": shlex.join(["python9", *ran[0][1:]])}
-        cached.write_text(json.dumps(figures))
+        keep(tmp_path, "cola/ours-1", {"matthews_correlation": 0.5})
+        of_command = {"command": shlex.join(["python9", *ran[0][1:]])}
+        of_settings = {"settings": bench["quality"].settings_of(bench["quality_sets"].SETS["cola"])}
+        kept = json.loads(cached.read_text()) | of_command | of_settings
+        cached.write_text(json.dumps(kept))
         bench["quality"].main([*flags, "--seeds", "1"])
         bench["quality"].main([*flags, "--seeds", "1", "--precision", "bf16"])
         with pytest.raises(SystemExit, match=r"ours-1\.json is of another command: delete it, or choose another"):
             bench["quality"].main([*flags, "--seeds", "1", "--max-steps", "3"])
+        cached.write_text(json.dumps(kept | {"settings": kept["settings"] | {"epochs": 9}}))
+        with pytest.raises(SystemExit, match="of another command"):
+            bench["quality"].main([*flags, "--seeds", "1"])
     assert len(ran) == 1
 
 

@@ -227,14 +227,35 @@ def test_names_and_texts_that_are_numbers_count_nothing(
     assert "counted" not in file.form
 
 
-def test_answers_counted_from_0_and_from_1_are_refused(tmp_path: Path) -> None:
-    rows = [{"context": "c", "choices": ["x", "y"], "label": label} for label in (1, 0, 1, 2)]
-    with pytest.raises(DataError) as error:
-        open_choices(put(tmp_path / "a.jsonl", json_lines(*rows)))
-    assert str(error.value) == (
-        f"{tmp_path}/a.jsonl:4: an answer that is the number of its choices, as if they were counted from 1, "
-        "and on line 2 one that is 0; count all of them from 0, or write letters from A"
-    )
+@pytest.mark.parametrize(
+    ("answers", "meant", "doubt"),
+    [
+        ([1, 2, 3, 4], [0, 1, 2, 3], None),
+        ([0, 1, 2, 3], [0, 1, 2, 3], None),
+        (["B", "C", "d"], [1, 2, 3], None),
+        (
+            [1, 2, 3, 3, 2],
+            [1, 2, 3, 3, 2],
+            "1: answers that are numbers, none of them 0 and none the number of its choices: they are read as counted "
+            "from 0, so that 1 is the second choice; where that is wrong, count them from 0, or write letters from A",
+        ),
+        (
+            ["A", 1, 2, 0, 3, 4],  # one slip of the pen makes one row unusable, and shifts no other
+            [0, 1, 2, 0, 3, None],
+            "6: an answer that is the number of its choices, as if they were counted from 1, and on line 4 one that is "
+            "0: they are read as counted from 0, and such as on line 6 cannot be used; count all of them from 0, or "
+            "write letters from A",
+        ),
+    ],
+)
+def test_from_where_answers_are_counted_is_said_where_it_is_not_sure(
+    answers: list[object], meant: list[int | None], doubt: str | None, tmp_path: Path
+) -> None:
+    rows = [{"context": "c", "choices": ["w", "x", "y", "z"], "label": label} for label in answers]
+    path = put(tmp_path / "a.jsonl", json_lines(*rows))
+    file = open_choices(path)
+    assert [row.answer if isinstance(row, ChoiceRow) else None for row in file.rows()] == meant
+    assert file.warnings == (() if doubt is None else (f"{path}:{doubt}",))
 
 
 # ---- what cannot be used

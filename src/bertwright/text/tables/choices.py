@@ -113,7 +113,7 @@ def open_choices(path: Path, *, needs_answer: bool = True) -> ChoiceFile:
 
     Raises:
         UsageError: No such file, an ending that is not known, or columns that cannot be told: the text lists them.
-        DataError: The file is empty, damaged, not UTF-8 or not JSON, or its answers are counted from 0 and from 1.
+        DataError: The file is empty, damaged, not UTF-8 or not JSON.
     """
     form, warnings, items = _open(path)
     first = next(iter(items), None)
@@ -123,32 +123,46 @@ def open_choices(path: Path, *, needs_answer: bool = True) -> ChoiceFile:
         columns = _DIALOGUES if needs_answer else replace(_DIALOGUES, answer=None)
         return ChoiceFile(f"{form}, dialogues with their questions (as DREAM)", warnings, _Dialogues(items), columns)
     columns = _columns(items, path, first.line, needs_answer=needs_answer)
-    number = _first_number(path, items, columns)
+    number, doubts = _first_number(path, items, columns)
     counted = f", answers counted from {number}" if number else ""
-    return ChoiceFile(f"{form}; {columns.describe()}{counted}", warnings, items, columns, number)
+    return ChoiceFile(f"{form}; {columns.describe()}{counted}", warnings + doubts, items, columns, number)
 
 
-def _first_number(path: Path, items: Iterable[Item], columns: ChoiceColumns) -> int:
-    """Return what number the answers of a whole file have for the first choice: 1 where no other way fits."""
+def _first_number(path: Path, items: Iterable[Item], columns: ChoiceColumns) -> tuple[int, tuple[str, ...]]:
+    """Return what number the answers of a whole file have for the first choice, and why that is not sure."""
     if columns.answer is None:
-        return 0
-    from_0 = from_1 = None
+        return 0, ()
+    lines: dict[str, int] = {}  # the first ones on which answers of each kind stand
     for item in items:
         try:
             choices = _choices(item.fields(), columns.choices)
             number = number_given(item.fields().get(columns.answer), choices, is_key=columns.answer_is_key)
         except UnusableCellError:  # whoever reads the rows will hear of it
             continue
-        if number == 0:
-            from_0 = from_0 or item
-        elif number == len(choices.texts):
-            from_1 = from_1 or item
-    if from_0 and from_1:
-        raise DataError(
-            f"{place(path, from_1.line)}: an answer that is the number of its choices, as if they were counted from 1, "
-            f"and on line {from_0.line} one that is 0; count all of them from 0, or write letters from A"
-        )
-    return 1 if from_1 else 0
+        if number is not None and number <= len(choices.texts):
+            kind = "zero" if number == 0 else "last" if number == len(choices.texts) else "between"
+            lines.setdefault(kind, item.line)
+    return _judged(path, lines)
+
+
+def _judged(path: Path, lines: Mapping[str, int]) -> tuple[int, tuple[str, ...]]:
+    """From 1 are counted answers that are never 0 and somewhere the number of the choices."""
+    match lines:
+        case {"zero": zero, "last": last}:
+            return 0, (
+                f"{place(path, last)}: an answer that is the number of its choices, as if they were counted from 1, "
+                f"and on line {zero} one that is 0: they are read as counted from 0, and such as on line {last} "
+                "cannot be used; count all of them from 0, or write letters from A",
+            )
+        case {"zero": _} | {"last": _}:
+            return int("last" in lines), ()
+        case {"between": line}:
+            return 0, (
+                f"{place(path, line)}: answers that are numbers, none of them 0 and none the number of its choices: "
+                "they are read as counted from 0, so that 1 is the second choice; where that is wrong, count them "
+                "from 0, or write letters from A",
+            )
+    return 0, ()
 
 
 def read_choices(stream: BinaryIO, path: Path) -> ChoiceFile:

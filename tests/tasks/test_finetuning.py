@@ -178,6 +178,16 @@ def test_no_label_is_left_to_the_validation_rows_alone(labels: list[set[str]], d
         assert held_out.lines.tolist() == plain.lines.tolist()
 
 
+def test_strata_of_one_row_are_split_as_one():
+    """Rows with several labels: the first of each is no other row's first, and the second of another one."""
+    labels = [(f"t{number}", f"t{number + 1}") for number in range(200)]
+    rows = rows_of([first for first, _ in labels])
+    kept, held_out = finetuning.split(rows, labels_of(rows), 0.1, seed=0, labels=labels)
+    assert 15 <= len(held_out) <= 20
+    learned, asked = ({name for line in part.lines.tolist() for name in labels[line - 2]} for part in (kept, held_out))
+    assert asked <= learned
+
+
 def test_too_few_rows_to_split():
     three = rows_of(["a", "b", "b"])
     assert told(finetuning.split, three, labels_of(three), 0.1, seed=0, groups=[1, 1, 2], alike="context").startswith(

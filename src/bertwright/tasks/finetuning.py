@@ -295,7 +295,7 @@ def split(
     Args:
         rows: All rows.
         strata: What each row counts as; its label where it has one.
-        fraction: Share of each stratum that is cut off, and of all rows; one with a single row stays whole.
+        fraction: Share of each stratum that is cut off, and of all rows; those with a single row count as one.
         seed: Decides which rows.
         groups: Rows of equal ones stay together; without any each row is by itself.
         labels: Those of each row, which may have several: none is left for the validation rows alone, where nothing
@@ -309,6 +309,7 @@ def split(
         DataError: There are too few rows to cut any off.
     """
     unit, names = units(strata, groups)
+    names = _pooled(names, unit, labels)
     chosen = np.zeros(len(names), dtype=bool)
     for stratum, count in _shares(names, fraction, seed):
         places = np.flatnonzero(names == stratum)
@@ -322,6 +323,16 @@ def split(
             "give one with --validation, or more with --validation-fraction"
         )
     return rows.take(np.flatnonzero(~chosen[unit])), rows.take(np.flatnonzero(chosen[unit]))
+
+
+def _pooled(names: NDArray[Any], unit: NDArray[np.int64], labels: Sequence[Collection[str]]) -> NDArray[Any]:
+    """The strata, those of one unit put together: of each nothing could be cut off. Not such as alone have a label."""
+    own: list[set[str]] = [set() for _ in names]
+    for place, found in zip(unit.tolist(), labels, strict=False):
+        own[place].update(found)
+    sizes, having = Counter(names.tolist()), Counter(chain.from_iterable(own))
+    alone = [sizes[name] == 1 and all(having[label] > 1 for label in own[at]) for at, name in enumerate(names)]
+    return np.where(alone, "", names)
 
 
 def _shares(names: NDArray[Any], fraction: float, seed: int) -> Iterator[tuple[str, int]]:

@@ -6,6 +6,7 @@ import logging
 import re
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from safetensors.torch import load_file
 from small import VOCABULARY, WORDS, Finetune, json_lines, log_of, rows, write_csv
 
 import bertwright
-from bertwright.api import evaluate
+from bertwright.api import evaluate, finetuning
 from bertwright.api.training_run import Trained
 from bertwright.errors import BertwrightError, TrainingError, UsageError
 from bertwright.model.config import BertConfig
@@ -544,6 +545,18 @@ def test_a_validation_set_that_the_best_model_is_no_use_for_is_warned_of(
     assert odd["text"].replace("'", "&#x27;") in (run / "report.html").read_text()
     finetune(**given, test=files["train"], overwrite=True)
     assert "do not rise" not in capsys.readouterr().err, "of what is tested the test tells"
+
+
+@pytest.mark.parametrize(("calibrate", "tested", "most"), [(True, False, 1), (False, False, 1), (False, True, 0)])
+def test_the_best_model_reads_the_validation_set_once(
+    calibrate: bool, tested: bool, most: int, finetune: Finetune, inputs: Path
+) -> None:
+    """What is chosen on it, and what is odd about the answers, come from the same ones."""
+    test = {"test": inputs / "test.csv"} if tested else {}
+    with patch("bertwright.api.finetuning.all_outputs", wraps=finetuning.all_outputs) as asked:
+        trained = finetune(calibrate=calibrate, **test)
+    evaluations = sum(line.get("split") == "validation" for line in log_of(trained.folder))
+    assert asked.call_count == evaluations + most
 
 
 def test_a_loss_that_is_not_finite_names_the_rows(finetune: Finetune, inputs: Path) -> None:

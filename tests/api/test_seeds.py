@@ -16,6 +16,8 @@ from bertwright.api.training_run import Trained
 from bertwright.errors import UsageError
 from bertwright.files import sha256_file
 from bertwright.model.folder import ModelFolder
+from bertwright.tasks.classification import ClassificationTally
+from bertwright.tasks.suspicions import Suspicion
 from bertwright.training.loop import Step
 from bertwright.training.progress import Silent
 
@@ -133,6 +135,20 @@ def test_warnings_are_given_once_and_the_table_at_the_end(
     first, _, again = capsys.readouterr().err.partition("\n")
     assert first.endswith("is finished already: nothing to do (--overwrite starts anew)")
     assert err.endswith(f"\n{again}")
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_what_is_odd_about_the_published_model_is_said_and_of_no_other(
+    split: str, several: Trained, given: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = [Suspicion("one_label", {"count": 18, "label": f"of seed {seed}"}) for seed in SEEDS]
+    tested = {} if split == "test" else {"test": None}
+    with patch.object(ClassificationTally, "suspicions", side_effect=[[each] for each in odd]):
+        bertwright.finetune(**given | tested, output_dir=tmp_path / "out")
+    assert several.seeds is not None
+    best = f"warning: {split}: {odd[SEEDS.index(several.seeds.best.number)]}"
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if "tells nothing apart" in line] == [best]
 
 
 def test_what_is_said_of_the_files_is_said_once(

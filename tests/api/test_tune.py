@@ -23,6 +23,8 @@ from bertwright.cli import main
 from bertwright.errors import TrainingError, UsageError
 from bertwright.settings import FinetuneSettings, TuneSettings
 from bertwright.settings.search_space import Space, read_space
+from bertwright.tasks.classification import ClassificationTally
+from bertwright.tasks.suspicions import Suspicion
 from bertwright.training.loop import Step
 from bertwright.training.progress import Silent
 
@@ -210,7 +212,7 @@ def test_trials_that_fail_do_not_end_the_search(
 ) -> None:
     """One diverges, for one the memory is too small."""
     ends = iter(
-        [None, TrainingError("the loss of step 3 is nan"), RuntimeError("out of memory\nTried to allocate"), None]
+        [None, TrainingError("the loss of step 3 is nan"), RuntimeError("out of memory\nTried to allocate"), None, None]
     )
     train = tuning.train_once
 
@@ -238,6 +240,19 @@ def test_trials_that_fail_do_not_end_the_search(
     assert (
         f"best: trial {study['best']}, loss {study['trials'][study['best']]['value']:.4f}: bertwright finetune " in said
     )
+
+
+def test_what_is_odd_about_the_model_is_said_once(
+    given: Given, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the model at the end, and not of trials."""
+    changed = {"output_dir": tmp_path / "out", "trials": 2, "seeds": 1, "test": None, "epochs": 1}
+    odd = Suspicion("one_label", {"count": 24, "label": "plant"})
+    with patch.object(ClassificationTally, "suspicions", return_value=[odd]):
+        bertwright.tune(**given | changed)
+    search, _, end = capsys.readouterr().err.partition("best: trial ")
+    assert "warning: validation: " not in search
+    assert end.count(f"warning: validation: {odd}\n") == 1
 
 
 def test_where_all_fail_the_first_reason_is_said(given: Given, tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from bertwright.tasks.finetuning import Limit  # imports torch
 
 _said: ContextVar[set[str] | None] = ContextVar("_said", default=None)
-_several: ContextVar[bool] = ContextVar("_several", default=False)
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -74,28 +73,6 @@ def saying_once(before: Collection[str] = ()) -> Iterator[None]:
         yield
     finally:
         _said.reset(token)
-
-
-def say_result(text: str) -> None:
-    """What a training came to; of one of several, who trains them says what counts."""
-    say(text, quiet=_several.get())
-
-
-def warn_of_result(text: str) -> None:
-    """A warning of what a training came to; none of one of several, like its result."""
-    if not _several.get():
-        warn(text)
-
-
-@contextmanager
-def one_of_several() -> Iterator[None]:
-    """While the block runs trainings are parts of a whole: no warning is repeated, and no part tells its result."""
-    token = _several.set(True)
-    try:
-        with saying_once():
-            yield
-    finally:
-        _several.reset(token)
 
 
 def warn_of_cuts(name: str, cut: int, rows: int, limit: "Limit") -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bertwright.api.common import one_of_several, say, warn
+from bertwright.api.common import say, saying_once, warn
 from bertwright.api.measuring import Measured, measure_rows, spread
 from bertwright.api.run_folder import RunFolder
 from bertwright.api.suspected_labels import say_suspected, suspected
@@ -49,7 +49,7 @@ def cross_validate(
     """
     result = folder.run / RESULT
     if not result.exists():
-        with one_of_several():
+        with saying_once():
             for number in range(1, count + 1):
                 part = folder.part(FOLDS, number)
                 if not part.finished:

@@ -15,7 +15,6 @@ from bertwright.api.common import (
     told,
     warn,
     warn_of_cuts,
-    warn_of_result,
 )
 from bertwright.api.cross_validating import cross_validate
 from bertwright.api.explaining import explain_finetuning
@@ -29,9 +28,10 @@ from bertwright.api.training_run import (
     Trained,
     certify,
     environment,
+    figures_of,
     finished_before,
     follow,
-    result_of,
+    tell_result,
 )
 from bertwright.api.training_sets import TrainingSets, check_files, check_metric, given_files, quarantine_file
 from bertwright.batches.loader import Loader
@@ -46,6 +46,7 @@ from bertwright.serving.predictor import Predictor
 from bertwright.settings import FinetuneSettings
 from bertwright.tasks.finetuning import TaskExamples
 from bertwright.tasks.kinds import AnyTask, positive_of
+from bertwright.tasks.suspicions import Suspicion
 from bertwright.text.complaints import counted
 from bertwright.training.adversarial import Adversary
 from bertwright.training.averaging import Average
@@ -74,11 +75,11 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: object) -> 
     Raises:
         BertwrightError: The settings, a file or the training went wrong; see `bertwright.errors`.
     """
-    return train_once(settled(FinetuneSettings, settings, options))
+    return tell_result(train_once(settled(FinetuneSettings, settings, options)))
 
 
 def train_once(settings: FinetuneSettings, *watchers: Watcher) -> Trained:
-    """`finetune`, watched; what a watcher raises ends it, and it can be gone on with."""
+    """`finetune`, watched, and silent about its result; what a watcher raises ends it, and it can be gone on with."""
     with claimed(settings) as (compute, folder):
         settings = settings.model_copy(update={"precision": compute.precision})
         return _result(settings, compute, folder, watchers)
@@ -114,11 +115,11 @@ def _result(settings: FinetuneSettings, compute: Compute, folder: RunFolder, wat
         return finished_before(folder, settings.seed)
     folder.remove_leftovers()
     if settings.folds is not None:
-        stopped = cross_validate(settings, settings.folds, compute, folder, finetune)
+        stopped = cross_validate(settings, settings.folds, compute, folder, train_once)
         if stopped is not None:
             return stopped
     if settings.seeds > 1:
-        return train_seeds(settings, compute, folder, finetune)
+        return train_seeds(settings, compute, folder, train_once)
     return _Finetuning(settings, compute, folder, watchers).result(start)
 
 
@@ -153,7 +154,8 @@ class _Finetuning:
         if signal is not None:
             return Trained(self.folder.output, {}, run.standing.best_step, signal.name, exit_code=128 + signal)
         run.load_best()
-        return self._publish(run, made, self._tuned(run, sets.task, held_out), held_out, start)
+        task, odd = self._judged(made.model, sets.task, held_out)
+        return self._publish(run, made, task, odd, start)
 
     def _check_fit(self, config: BertConfig) -> None:
         """What the model cannot do is said before any file is read."""
@@ -214,20 +216,27 @@ class _Finetuning:
         outputs = all_outputs(model, task, held_out, self.compute)
         return figures(task.tuned(outputs, held_out) if self._tunes(task) else task, outputs, held_out)
 
-    def _tuned(self, run: Run[Any], task: AnyTask, held_out: TaskExamples[Any]) -> AnyTask:
-        """The task with what is best chosen on the validation set for the best model."""
-        if not self._tunes(task):
-            return task
-        tuned = task.tuned(all_outputs(run.training.model, task, held_out, self.compute), held_out)
-        if tuned is task and self.settings.calibrate:
+    def _judged(self, model: Headed, task: AnyTask, held_out: TaskExamples[Any]) -> tuple[AnyTask, Sequence[Suspicion]]:
+        """The task with what is best chosen on the validation set for the best model, and what is odd of its answers.
+
+        Where nothing is chosen and a test will tell what is odd, the model is not asked.
+        """
+        tunes = self._tunes(task)
+        if not tunes and self.settings.test is not None:
+            return task, ()
+        outputs = all_outputs(model, task, held_out, self.compute)
+        tuned = task.tuned(outputs, held_out) if tunes else task
+        if tunes and tuned is task and self.settings.calibrate:
             warn("calibrate: all validation texts are right, so that no temperature fits best: none is stored")
-        return tuned
+        tally = tuned.tally()
+        tally.add(outputs, held_out)
+        return tuned, tally.suspicions()
 
     def _tunes(self, task: AnyTask) -> bool:
         return task.tunes and (self.settings.tune_thresholds or self.settings.calibrate)
 
     def _publish(
-        self, run: Run[Any], made: Made, task: AnyTask, held_out: TaskExamples[Any], start: StartingPoint
+        self, run: Run[Any], made: Made, task: AnyTask, odd: Sequence[Suspicion], start: StartingPoint
     ) -> Trained:
         """Write the model folder, test it as any user of it would, and mark the run as finished."""
         output, settings = self.folder.output, self.settings
@@ -240,7 +249,7 @@ class _Finetuning:
             measured = self._test(output)
             metrics["test"], tested = measured.metrics, measured.to_dict("test")
         else:
-            tested["suspicions"] = {"validation": self._suspicions(made.model, task, held_out)}
+            tested["suspicions"] = {"validation": [suspicion.to_dict() for suspicion in odd]}
         chosen = {"best_step": run.standing.best_step, "best_metric": run.rhythm.metric, "shown": task.metrics}
         began = {"began": made.notice} if made.notice else {}
         written = {"task": task.name, **positive_of(task), **began, **metrics, **tested, **chosen}
@@ -248,16 +257,7 @@ class _Finetuning:
         write_json(self.folder.run / "environment.json", environment(self.compute))
         describe_run(self.folder, settings.lang)
         certify(self.folder, run.standing.best_step, self.compute)
-        return result_of(self.folder, settings.seed)
-
-    def _suspicions(self, model: Headed, task: AnyTask, held_out: TaskExamples[Any]) -> list[dict[str, Any]]:
-        """What is odd about the best model's answers to the validation set, where no test would tell."""
-        tally = task.tally()
-        tally.add(all_outputs(model, task, held_out, self.compute), held_out)
-        found = tally.suspicions()
-        for suspicion in found:
-            warn_of_result(f"validation: {suspicion}")
-        return [suspicion.to_dict() for suspicion in found]
+        return figures_of(self.folder, settings.seed)
 
     def _test(self, output: Path) -> Measured:
         assert self.settings.test is not None
@@ -268,6 +268,4 @@ class _Finetuning:
         predictions = self.folder.run / TEST_PREDICTIONS
         measured = measure_file(predictor, told(table, quiet=True), predictions=predictions, columns=columns)
         warn_of_cuts("test", measured.truncated, table.counts.kept, predictor.limit)
-        for suspicion in measured.suspicions:
-            warn(f"test: {suspicion}")
         return measured

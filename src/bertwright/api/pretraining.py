@@ -12,7 +12,7 @@ from bertwright.api.pretraining_wiring import METRIC, Setup
 from bertwright.api.resume_check import verify_resume
 from bertwright.api.run_folder import RunFolder
 from bertwright.api.starting_point import StartingPoint
-from bertwright.api.training_run import Trained, certify, finished_before, follow, result_of
+from bertwright.api.training_run import Trained, certify, figures_of, finished_before, follow, tell_result
 from bertwright.evaluation.card import pretraining_card
 from bertwright.files import lock_folder, write_file, write_json
 from bertwright.model.config import BertConfig
@@ -58,7 +58,7 @@ def _pretrain(settings: PretrainSettings, compute: Compute, folder: RunFolder) -
     shards = {"path": str(settings.shards), "sha256": corpus.shards.fingerprint}
     folder.begin(settings, {"model": start.origin(), "shards": shards})
     if folder.finished:
-        return finished_before(folder, None)
+        return tell_result(finished_before(folder, None))
     folder.remove_leftovers()
     tell(corpus.describe())
     run, config, notice = setup.wire(folder)
@@ -73,7 +73,7 @@ def _pretrain(settings: PretrainSettings, compute: Compute, folder: RunFolder) -
     if signal is not None:
         return Trained(folder.output, {}, run.standing.best_step, signal.name, exit_code=128 + signal)
     certify(folder, _publish(settings, folder, run, config, start), compute)
-    return result_of(folder, None)
+    return tell_result(figures_of(folder, None))
 
 
 def _verified(settings: PretrainSettings, compute: Compute) -> Trained:

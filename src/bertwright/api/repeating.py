@@ -7,10 +7,10 @@ do by hand with `--seed SEED --split-seed S`. So each goes on where it was kille
 from dataclasses import replace
 from typing import Any
 
-from bertwright.api.common import one_of_several, say
+from bertwright.api.common import say, saying_once
 from bertwright.api.reporting import describe_run
 from bertwright.api.run_folder import RunFolder
-from bertwright.api.training_run import Train, Trained, certify, figures_of, result_of
+from bertwright.api.training_run import Train, Trained, certify, figures_of
 from bertwright.api.training_sets import split_seed
 from bertwright.evaluation.repeats import Repeats, Repetition
 from bertwright.files import read_json, write_json
@@ -34,7 +34,7 @@ def train_seeds(settings: FinetuneSettings, compute: Compute, folder: RunFolder,
         The best one's figures, with those of all as `seeds`; or that one was stopped.
     """
     runs: list[Repetition] = []
-    with one_of_several():
+    with saying_once():
         for number in range(settings.seeds):
             seed = (settings.seed + number) % 2**32
             part = folder.part(SEEDS, seed)
@@ -89,4 +89,4 @@ def _publish(folder: RunFolder, compute: Compute, repeats: Repeats, language: La
     write_json(folder.run / "metrics.json", {**measured, "seeds": repeats.to_dict()})
     describe_run(folder, language)
     certify(folder, best.best_step, compute)
-    return result_of(folder, best.number)
+    return figures_of(folder, best.number)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import bertwright
-from bertwright.api.common import say, say_result, warn
+from bertwright.api.common import say, warn
 from bertwright.api.reporting import REPORT
 from bertwright.api.run_folder import RunFolder
 from bertwright.evaluation.repeats import Repeats, Repetition
@@ -125,11 +125,11 @@ def _measured(folder: RunFolder) -> dict[str, Any]:
 
 
 def finished_before(folder: RunFolder, seed: int | None) -> Trained:
-    """What a run found that was finished when it was called again; the user is told."""
+    """What a run found that was finished when it was called again; the user is told that it is."""
     folder.remove_spent()  # killed after its certificate, it could not do that itself
     _warn_of_changes(folder)
     say(f"{folder.output} is finished already: nothing to do (--overwrite starts anew)")
-    return result_of(folder, seed)
+    return figures_of(folder, seed)
 
 
 def _warn_of_changes(folder: RunFolder) -> None:
@@ -137,19 +137,28 @@ def _warn_of_changes(folder: RunFolder) -> None:
         warn(f"{folder.output / name} is not the file that the run wrote")
 
 
-def result_of(folder: RunFolder, seed: int | None) -> Trained:
-    """See `figures_of`; the user is told, in the same lines when a run ends as when it is called again."""
-    trained, measured, page = figures_of(folder, seed), _measured(folder), folder.run / REPORT
+def tell_result(trained: Trained) -> Trained:
+    """Tell what a training came to, in the same lines when it ends as when it is called again; not if it was stopped.
+
+    Whoever was asked for the model calls this, and nobody for one of several that it was chosen from.
+    """
+    if trained.stopped_by is not None:
+        return trained
+    folder = RunFolder(trained.folder)
+    measured, page = _measured(folder), folder.run / REPORT
+    for split, found in measured.get("suspicions", {}).items():
+        for suspicion in found:
+            warn(f"{split}: {suspicion['text']}")
     names, repeats, which = measured.get("shown"), trained.seeds, f"step {trained.best_step}"
     if repeats is not None and "seeds" in measured:
         best, metric = repeats.best, repeats.metric
         which = f"seed {best.number} (validation {metric} {best.metrics['validation'][metric]:.4f})"
         for line in repeats.table(starred=best.number, names=names):
-            say_result(line)
+            say(line)
     else:
         _say_metrics(trained.metrics, measured.get("intervals", {}), names, measured.get(POSITIVE))
     report = f", all figures to {page}" if page.exists() else ""  # a pre-training has none
-    say_result(f"model of {which} written to {folder.output}{report}")
+    say(f"model of {which} written to {folder.output}{report}")
     return trained
 
 
@@ -165,4 +174,4 @@ def _say_metrics(
     """
     for split, found in metrics.items():
         chosen = {name: found[name] for name in names or found if name in found}
-        say_result(f"{split}: " + "  ".join(figures(chosen, intervals.get(split, {}), positive)))
+        say(f"{split}: " + "  ".join(figures(chosen, intervals.get(split, {}), positive)))

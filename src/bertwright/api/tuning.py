@@ -18,12 +18,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from bertwright.api.common import one_of_several, say, settled
-from bertwright.api.finetuning import claimed, finetune, train_once
+from bertwright.api.common import say, saying_once, settled
+from bertwright.api.finetuning import claimed, train_once
 from bertwright.api.repeating import train_seeds
 from bertwright.api.run_folder import TRIAL, RunFolder, file_origin
 from bertwright.api.starting_point import StartingPoint
-from bertwright.api.training_run import Trained, finished_before
+from bertwright.api.training_run import Trained, finished_before, tell_result
 from bertwright.api.training_sets import check_metric, given_files, split_seed, train_rows
 from bertwright.errors import TrainingError, UsageError
 from bertwright.evaluation.report.study import history, importance, slices
@@ -72,7 +72,7 @@ def tune(settings: TuneSettings | None = None, /, **options: object) -> Trained:
         if folder.begin(settings, {**origins, "space": _space_origin(settings, space)}):
             folder.grow(settings)
         if folder.finished:
-            return finished_before(folder, settings.seed)
+            return tell_result(finished_before(folder, settings.seed))
         folder.remove_leftovers()
         search = _Search.prepare(settings, space, compute, folder, origins)
         with closing(search.study), search.study.reached():
@@ -141,7 +141,7 @@ class _Search:
     def result(self) -> Trained:
         """Do trials until all are done or time is up, then train the best settings."""
         try:
-            with one_of_several():
+            with saying_once():
                 stopped = self._search()
         except KeyboardInterrupt as error:
             text = (
@@ -160,7 +160,7 @@ class _Search:
         if self.settings.worker:
             return Trained(self.folder.output, {}, 0, metric=self.metric)
         winning = FinetuneSettings.create(_with(self.settings, best["parameters"]))
-        return train_seeds(winning, self.compute, self.folder, finetune)
+        return tell_result(train_seeds(winning, self.compute, self.folder, train_once))
 
     def _search(self) -> Trained | None:
         """Trial after trial; returns what was stopped, if one was."""

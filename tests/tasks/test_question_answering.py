@@ -113,6 +113,11 @@ def test_a_question_that_is_too_long_is_cut_and_said_so():
     said = "train: 2 of 2 questions (100.0%) are longer than 5 tokens (half of --max-length 13) and lose their end; "
     assert found.text == f"{said}the longest has 30"
     assert found.advice == "no more than half of --max-length is for the question: a larger one keeps more of it"
+    short = [row("who " * 3, "anna", "anna", number=number) for number in range(2, 201)]
+    few = rows_of(row("who " * 30, "anna", "anna"), *short)
+    task = Questions(max_question_length=7)
+    (found,) = cut_texts_of(task, "train", few, task.encode(few, TOKENIZER, 128), max_length=128, positions=128)
+    assert found.advice == "--max-question-length 30 would keep them whole, for more time and memory"
     with pytest.raises(UsageError, match=r"^max_length = 4 leaves no room for a question and a context$"):
         Questions().encode(rows_of(row("who", "anna", "anna")), TOKENIZER, 4)
 

@@ -164,6 +164,13 @@ def test_a_config_that_is_not_understood(odd: object):
     ("lengths", "positions", "pairs", "marks", "advice"),
     [
         (
+            (*(3,) * 199, 20),
+            41,
+            False,
+            "99 of 100 have no more than 5, the longest 22",
+            "--max-length 22 would keep them whole, for more time and memory",
+        ),
+        (
             (3, 20, 8),
             41,
             False,
@@ -210,3 +217,4 @@ def test_what_is_advised_against_cuts_would_keep_what_it_says(
     verbs = ("is", "loses its") if sum(length > 6 for length in lengths) == 1 else ("are", "lose their")
     assert found.text.endswith(" {} longer than 8 tokens and {} end; {}".format(*verbs, marks))
     assert found.advice == advice
+    assert found.severity == ("note" if "no more than 5" in marks else "warning")

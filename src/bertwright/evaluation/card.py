@@ -98,7 +98,7 @@ def model_card(record: RunRecord, config: BertConfig) -> str:
         example += ["", "from transformers import pipeline", "", f"print({kind.theirs})"]
     long = LongTexts.of(config.task)
     windows = long.windows or record.task in ("tagging", "qa")
-    longer = "longer ones go through overlapping windows" if windows else f"longer ones lose {long.lost}"
+    longer = "longer ones go through overlapping windows" if windows else f"longer ones lose their {long.lost}"
     return "\n".join(
         [
             metadata(kind.pipeline, record),

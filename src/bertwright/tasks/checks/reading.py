@@ -28,6 +28,7 @@ from bertwright.text.wordpiece import WordPiece
 CUT_TEXTS = "cut-texts"
 MOST_READ = 10_000  # rows
 UNKNOWN = 0.15  # share of [UNK] from which on a vocabulary is not of the language
+_MANY_CUT = 0.05  # share of rows
 _ENDLESS = 1 << 30  # tokens
 _BINS = 16
 _ENOUGH_LETTERS = 500
@@ -150,7 +151,7 @@ def cut_texts_of(
         limit = task.limit(max_length)
         lengths = examples.asked if isinstance(examples, QuestionExamples) else examples.full_lengths
         yield Finding(
-            "warning",
+            by_share(count / len(rows), warning=_MANY_CUT),
             CUT_TEXTS,
             f"{role}: {counted_of(count, len(rows), limit.what)} {limit.said_of(count)}; {_upper_end(lengths)}",
             _how_to_lose_less(task, rows, lengths, max_length=max_length, positions=positions),
@@ -180,7 +181,8 @@ def _how_to_lose_less(
     else:
         flag, room, now = "--max-length", positions, max_length
         at_its_end = "the model reads no more at once: see that it is enough to tell what is wanted"
-    enough = min(_most(lengths), room)
+    most = _most(lengths)
+    enough = min(most if most > now else int(lengths.max()), room)
     more = f"{flag} {enough} would keep {_kept(lengths, now, enough)}, for more time and memory"
     advice = more if enough > now else at_its_end
     return advice + (_other_ways(task, rows) if lengths.max() > enough else "")

@@ -259,6 +259,7 @@ def test_a_wrong_setting_in_a_file_is_named_with_its_line(capsys: pytest.Capture
         ("crf is for tagging, and the task is qa", "--crf is for tagging, and the task is qa"),
         ("set long = window, too: a model is for texts", "set --long = window, too: a model is for texts"),
         ("holds a run: batch_size was 1, now 2", "holds a run: --batch-size was 1, now 2"),
+        ("epochs was 3, now 4: or add --seeds; seed was 1", "--epochs was 3, now 4: or add --seeds; --seed was 1"),
         ("no column 'max_length' in max_length/a.csv or max_length.csv", None),
         ("a.yaml:3: max_length = 3: too little", None),
         ("needs train, output_dir (--train --output-dir)", None),

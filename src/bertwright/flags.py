@@ -92,14 +92,16 @@ def by_flags(text: str, cls: type[Settings]) -> str:
     """An error's text with the settings in it called by their flags, as who typed the command knows them.
 
     A name of several words is known wherever it stands, but for quotes, paths and lines of a settings file; a single
-    word, as `model`, where it has a value (`stride = 200`) or opens the text (`crf is for tagging`). A setting whose
-    flag the text names already is left.
+    word, as `model`, where it has a value (`stride = 200`, `seed was 1`) or opens the text (`crf is for tagging`). One
+    whose flag the text names already is left.
     """
 
     def flag(found: re.Match[str]) -> str:
         name, rest = found[0], text[found.end() :]
-        meant = "_" in name or rest.startswith(" = ") or (rest.startswith(" is for ") and not found.start())
-        return _flag(name) if name in cls.model_fields and meant and _flag(name) not in text else name
+        has_value = rest.startswith((" = ", " was ")) or (rest.startswith(" is for ") and not found.start())
+        if name not in cls.model_fields or not ("_" in name or has_value):
+            return name
+        return name if re.search(rf"{_flag(name)}(?![\w-])", text) else _flag(name)
 
     return _NAME.sub(flag, text)
 

@@ -112,18 +112,25 @@ def test_standard_input_and_output(tuned: Trained) -> None:
     run = subprocess.run(command, input="\n".join(texts).encode(), capture_output=True, check=False, env=environment)
     assert run.returncode == 0, run.stderr
     assert [json.loads(line)["text"] for line in run.stdout.decode("ascii").splitlines()] == texts
-    assert run.stderr == b"4 texts answered\n"
+    empty, unknown, answered = run.stderr.decode().splitlines()
+    assert empty.startswith("warning: standard input: 1 of 4 texts is empty; ")
+    assert unknown.startswith("warning: standard input: ")
+    assert " of the tokens are [UNK], " in unknown
+    assert answered == "4 texts answered"
 
 
 def test_standard_input_of_json_lines(
     tuned: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    content = '{"text": "the cat\\nand dog"}\n{"text": "猫"}\n'.encode()
+    content = '{"text": "the cat\\nand old good new bad dog"}\n{"text": "猫"}\n'.encode()
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
     bertwright.predict(model=str(tuned.folder), input="-", **EXACT)
     out, err = capsys.readouterr()
     answers = [json.loads(line) for line in out.splitlines()]
-    assert [(answer["line"], answer["text"]) for answer in answers] == [(1, "the cat\nand dog"), (2, "猫")]
+    assert [(answer["line"], answer["text"]) for answer in answers] == [
+        (1, "the cat\nand old good new bad dog"),
+        (2, "猫"),
+    ]
     assert "猫" in out
     assert err == ""
 

@@ -1,6 +1,7 @@
 """A pre-trained model fills [MASK]s and judges pairs as transformers' own does, whatever the text holds."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,17 @@ def test_a_text_that_asks_nothing_is_an_error_that_says_so(folder: Path) -> None
     assert load(folder).predict([]) == []
     with pytest.raises(UsageError, match=r"^2 texts but 1 pairs: each text needs its own$"):
         load(folder).predict(["a", "b"], ["c"])
+
+
+def test_a_mask_is_no_unknown_word(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As plain text it would be three, in a vocabulary without brackets."""
+    model = shutil.copytree(folder, tmp_path / "model")
+    other = {"[": "of", "]": "in", "mask": "to"}
+    WordPiece.from_tokens([other.get(token, token) for token in TOKENIZER.tokens], max_length=17).save(model)
+    (tmp_path / "texts.txt").write_text("the [MASK] sat\n")
+    given = {"model": str(model), "input": str(tmp_path / "texts.txt"), "output": str(tmp_path / "out.jsonl")}
+    bertwright.predict(**given, quiet=True, **LOADING)
+    assert capsys.readouterr().err == ""
 
 
 def test_the_verb_writes_a_line_for_each_text(folder: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from bertwright.api.common import patient, quarantine_here, say, say_counts, set
 from bertwright.errors import UsageError
 from bertwright.files import replacing
 from bertwright.serving.loading import load
-from bertwright.serving.masked_predictor import MaskedPredictor
+from bertwright.serving.masked_predictor import MASK, MaskedPredictor
 from bertwright.serving.predictor import Predictor
 from bertwright.settings import PredictSettings
 from bertwright.tasks.checks.reading import UNKNOWN
@@ -106,11 +106,14 @@ class Heard:
         if self._empty:
             verb = agreeing(self._empty, "is", "are")
             warn(f"{name}: {self._empty} of {self.texts} texts {verb} empty; what is answered to nothing means nothing")
-        share = predictor.tokenizer.unknown_share(self._first)
+        masks = isinstance(predictor, MaskedPredictor)
+        texts = (text.replace(MASK, " ") for text in self._first) if masks else self._first
+        share = predictor.tokenizer.unknown_share(texts)
         if share > UNKNOWN:
+            where = f" of the first {_LOOKED_AT} texts" if self.texts > _LOOKED_AT else ""
             warn(
-                f"{name}: {share:.0%} of the tokens are [UNK], which all look the same to the model: is its vocabulary "
-                "of the language of these texts?"
+                f"{name}: {share:.0%} of the tokens{where} are [UNK], which all look the same to the model: is its "
+                "vocabulary of the language of these texts?"
             )
 
 

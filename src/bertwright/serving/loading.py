@@ -6,7 +6,7 @@ from bertwright.model.folder import ModelFolder
 from bertwright.model.hub import resolve_model
 from bertwright.serving.masked_predictor import MaskedPredictor
 from bertwright.serving.predictor import Predictor
-from bertwright.tasks.kinds import task_of
+from bertwright.tasks.kinds import task_of_folder
 from bertwright.training.device import Compute, keep_freed_memory
 
 
@@ -34,6 +34,6 @@ def load(
     """
     keep_freed_memory()
     folder, compute = ModelFolder.open(resolve_model(str(model))), Compute.create(device, precision)
-    if task_of(folder.config):
+    if task_of_folder(folder):
         return Predictor(folder, compute, max_length=max_length, batch_tokens=batch_tokens)
     return MaskedPredictor(folder, compute, max_length=max_length, batch_tokens=batch_tokens, top_k=top_k)

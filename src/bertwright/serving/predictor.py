@@ -12,7 +12,7 @@ from bertwright.evaluation.inference import all_outputs, chunks
 from bertwright.model.folder import ModelFolder
 from bertwright.serving.inputs import longest
 from bertwright.tasks.finetuning import MEMORY, Answer, Limit, Rows, RowT, TaskExamples
-from bertwright.tasks.kinds import AnyTask, task_of
+from bertwright.tasks.kinds import AnyTask, task_of_folder
 from bertwright.tasks.task import Outputs
 from bertwright.training.device import Compute
 
@@ -23,7 +23,7 @@ class Predictor:
     def __init__(
         self, folder: ModelFolder, compute: Compute, *, max_length: int | None = None, batch_tokens: int = 4096
     ) -> None:
-        task = task_of(folder.config)
+        task = task_of_folder(folder)
         if task is None:
             raise ModelFolderError(f"{folder.path} is not a fine-tuned model: make one with bertwright finetune")
         self.task: AnyTask = task

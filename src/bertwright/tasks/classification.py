@@ -68,6 +68,7 @@ class Classification(TextTask[str]):
     """
 
     name: ClassVar[str] = "classification"
+    problem: ClassVar[str] = "single_label_classification"
 
     def __init__(
         self,
@@ -150,7 +151,7 @@ class Classification(TextTask[str]):
         if self.positive != positive_label(self.labels):
             chosen[POSITIVE] = self.positive
         task = {"name": self.name, **chosen} if chosen else {}
-        return replace(config, labels=self.labels, problem_type="single_label_classification", task=task)
+        return replace(config, labels=self.labels, problem_type=self.problem, task=task)
 
     def check(self, rows: Rows[Row[str]], source: str) -> None:
         """See `FinetuneTask`."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from bertwright.errors import DataError, ModelFolderError, UsageError
 from bertwright.model.config import BertConfig
+from bertwright.model.folder import ModelFolder
 from bertwright.model.heads import SequenceClassifier
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.choice import Choice
@@ -35,9 +36,10 @@ AnyTask = FinetuneTask[Any, Any, Any]
 TASKS: Mapping[str, type[AnyTask]] = MappingProxyType(
     {task.name: task for task in (Classification, MultiLabel, Regression, Tagging, Questions, Choice)}
 )
-_PROBLEMS = {"multi_label_classification": MultiLabel.name, "regression": Regression.name}
-_CLASSES = {task.head.architecture: task.name for task in (Tagging, Questions, Choice)}
-_WITHOUT_NAMES = (Regression, Questions, Choice)  # what they put out is called the same in every model
+_PROBLEMS = {task.problem: task.name for task in TASKS.values() if issubclass(task, TextTask)}
+_CLASSES = {task.head.architecture: task.name for task in TASKS.values() if not issubclass(task, TextTask)}
+_OWN_NAMES = {name for name, task in TASKS.items() if not isinstance(vars(task).get("labels"), tuple)}
+"""Tasks whose outputs each model has its own names for; others call them the same in every model."""
 _LOOKED_AT = 2_000  # rows
 _MOST = 0.9  # of the labels; what is no number among so many is for the reader to complain of
 
@@ -115,6 +117,18 @@ def _given(settings: TableSettings, fields: type[TableSettings]) -> list[str]:
     return [name for name in _ONLY_FOR if name in known and getattr(settings, name) != known[name].default]
 
 
+def task_of_folder(folder: ModelFolder) -> AnyTask | None:
+    """The task that a folder's model was fine-tuned for; None where it was for none.
+
+    Raises:
+        ModelFolderError: See `task_of`; it names the folder.
+    """
+    try:
+        return task_of(folder.config)
+    except ModelFolderError as error:
+        raise ModelFolderError(f"{folder.path}: {error}") from error
+
+
 def task_of(config: BertConfig) -> AnyTask | None:
     """The task that a model was fine-tuned for; None where it was for none.
 
@@ -152,7 +166,7 @@ def _check_labels(task: type[AnyTask], labels: tuple[str, ...]) -> None:
     Raises:
         ModelFolderError: It has none, or too many, or too few.
     """
-    if not labels and task not in _WITHOUT_NAMES:
+    if not labels and task.name in _OWN_NAMES:
         raise ModelFolderError(
             f"config.json has no label names, and {task.name} needs them: add a name for each output, in their order, "
             'as in "id2label": {"0": "one name", "1": "another"}'

@@ -64,6 +64,7 @@ class MultiLabel(TextTask[Names]):
     """
 
     name: ClassVar[str] = "multilabel"
+    problem: ClassVar[str] = "multi_label_classification"
     metrics = ("f1_micro", "f1_macro", "f1_weighted", "accuracy", "loss")
 
     def __init__(
@@ -118,7 +119,7 @@ class MultiLabel(TextTask[Names]):
     def configure(self, config: BertConfig) -> BertConfig:
         """See `FinetuneTask`."""
         task = {"name": self.name, THRESHOLDS: self.thresholds.tolist(), **self.long.to_dict()}
-        return replace(config, labels=self.labels, problem_type="multi_label_classification", task=task)
+        return replace(config, labels=self.labels, problem_type=self.problem, task=task)
 
     def check(self, rows: Rows[Row[Names]], source: str) -> None:
         """See `FinetuneTask`."""

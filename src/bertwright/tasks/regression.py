@@ -45,6 +45,7 @@ class Regression(TextTask[float]):
     """The task: squared error, on the labels' own scale."""
 
     name: ClassVar[str] = "regression"
+    problem: ClassVar[str] = "regression"
     labels = (SCORE,)
     metrics = ("pearson", "spearman", "mse", "mae", "loss")
 
@@ -78,7 +79,7 @@ class Regression(TextTask[float]):
         """See `FinetuneTask`."""
         chosen = self.long.to_dict()
         task = {"name": self.name, **chosen} if chosen else {}
-        return replace(config, labels=self.labels, problem_type="regression", task=task)
+        return replace(config, labels=self.labels, problem_type=self.problem, task=task)
 
     def check(self, rows: Rows[Row[float]], source: str) -> None:
         """Any number may be."""

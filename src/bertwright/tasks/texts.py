@@ -219,10 +219,14 @@ def read_texts(stream: BinaryIO, settings: TableSettings) -> Table[Row[Any]]:
 class TextTask(PlainTask, ABC, Generic[LabelT]):
     """What tasks over texts share: tables, tokens, and one row of logits a text. A subclass knows labels and losses.
 
+    Attributes:
+        problem: What transformers calls the task, whose class for all of these is the same.
+
     Args:
         long: What is read of texts that are too long.
     """
 
+    problem: ClassVar[str]
     head: ClassVar[type[Headed]] = SequenceClassifier
     asked = staticmethod(text_rows)
     shown = staticmethod(texts_of)

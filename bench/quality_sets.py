@@ -160,7 +160,7 @@ SETS = {
         text_columns=("sentence1", "sentence2"),
         label_column="label",
         best="accuracy",
-        figures={"accuracy": ("test", "accuracy")},
+        figures={"accuracy (dev)": ("validation", "accuracy"), "accuracy (test)": ("test", "accuracy")},
     ),
     "mrpc": QualitySet(
         name="MRPC",

@@ -129,7 +129,7 @@ def keep(folder: Path, run: str, figures: dict[str, float], commit: str = "0c1d2
     """Keep a run's figures, as `SET/SIDE-SEED`."""
     file = folder / f"{run}.json"
     file.parent.mkdir(exist_ok=True)
-    kept = {"metrics": {"test": figures}, "versions": {"bertwright": commit}, "precision": precision}
+    kept = {"metrics": dict.fromkeys(("validation", "test"), figures), "versions": {"bertwright": commit}, "precision": precision}
     file.write_text(json.dumps(kept))
 
 
@@ -140,7 +140,8 @@ def test_the_table_has_means_and_differences(bench: Bench, tmp_path: Path):
     keep(tmp_path, "rte/ours-2", {"accuracy": 0.6})
     assert bench["quality"].table(tmp_path).splitlines()[2:] == [
         "| CoLA | Matthews | 52.00 ± 2.83 (2) | 51.00 (1) | +1.00 |",
-        "| RTE | accuracy | 60.00 (1) |  |  |",
+        "| RTE | accuracy (dev) | 60.00 (1) |  |  |",
+        "| RTE | accuracy (test) | 60.00 (1) |  |  |",
     ]
 
 

@@ -581,6 +581,17 @@ def test_the_same_file_for_validation_and_test_is_said_once(inputs: Path, capsys
     assert not [finding for finding in found.findings if "that validation has" in finding.text]
 
 
+def test_a_file_that_begins_as_another_one_is_no_copy_of_it(inputs: Path, tmp_path: Path) -> None:
+    train = rows(61, seed=0)
+    test = write_csv(tmp_path / "test.csv", [*train, *rows(61, seed=2)])
+    asked = {"model": str(inputs / "model"), "train": write_csv(tmp_path / "train.csv", train), "max_length": 16}
+    found = {finding.check: finding for finding in bertwright.doctor(**asked, test=test, device="cpu").findings}
+    assert "same-file" not in found
+    shared = int(found["shared-texts"].text.split()[1])
+    assert shared >= 61
+    assert found["shared-texts"].text.startswith(f"test: {shared} of 122 rows ({shared / 122:.1%}) have a text that tr")
+
+
 def test_what_cannot_be_read_is_one_line(inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("text,label\ncat,1\ndog,2\nhen\n" + "".join(f"{'cat ' * n}dog,{n % 2 + 1}\n" for n in range(10)))

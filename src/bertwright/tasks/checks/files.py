@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, combinations
+from pathlib import Path
 from typing import Any
 
 from bertwright.tasks.finetuning import Key, Rows, key_of
@@ -51,11 +52,17 @@ class LabelledFiles:
 
     @cached_property
     def same(self) -> tuple[tuple[str, str], ...]:
-        """Each two roles where all rows of the one are those of the other, line for line: of one file, or a copy."""
-        rows = {role: frozenset(rows) for role, rows in self.rows.items()}
-        return tuple(
-            (one, other) for one, other in combinations(rows, 2) if rows[one] <= rows[other] or rows[other] <= rows[one]
-        )
+        """Each two roles where the later one's rows are all in the earlier one's file, line for line, or in a copy.
+
+        Two roles may have a part of one file each: it is both parts.
+        """
+        found: list[tuple[str, str]] = []
+        files: dict[Path, set[Any]] = {}
+        for number, (other, rows) in enumerate(self.rows.items()):
+            own = set(rows)
+            found += [(one, other) for one in list(self.rows)[:number] if own <= files[self.rows[one].path]]
+            files.setdefault(rows.path, set()).update(own)
+        return tuple(found)
 
     @cached_property
     def keys(self) -> Mapping[str, list[Key]]:

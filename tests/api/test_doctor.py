@@ -605,7 +605,7 @@ def test_what_cannot_be_read_is_one_line(inputs: Path, tmp_path: Path, capsys: p
     assert "bad.csv: 1 of 13 rows cannot be used" in capsys.readouterr().out
 
 
-def test_nothing_is_split_off_where_nothing_is_trained(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_split_is_announced_where_nothing_is_trained(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--model", str(inputs / "model"), "--train", str(inputs / "train.csv"), "--max-length", "16"]
     assert main(["doctor", *words]) == 0
     assert "split off" not in capsys.readouterr().err

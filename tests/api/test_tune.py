@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import signal
 import sqlite3
 import sys
@@ -21,6 +22,7 @@ from bertwright.api.training_run import Trained
 from bertwright.api.training_sets import check_files
 from bertwright.cli import main
 from bertwright.errors import TrainingError, UsageError
+from bertwright.evaluation.report.record import RunRecord
 from bertwright.settings import FinetuneSettings, TuneSettings
 from bertwright.settings.search_space import Space, read_space
 from bertwright.tasks.classification import ClassificationTally
@@ -144,6 +146,18 @@ def test_pictures_of_the_study(searched: Trained, study: Given) -> None:
         assert "http" not in drawn.replace("http://www.w3.org/2000/svg", "")
     assert "learning_rate and loss" in drawn
     assert study["importances"].keys() <= {"learning_rate", "batch_size"}
+
+
+def test_what_doctor_found_in_its_files_is_in_the_report(searched: Trained, given: Given, tmp_path: Path) -> None:
+    """The search leaves the test file alone; the model that it made was tested on it."""
+    folder = Path(shutil.copytree(searched.folder, tmp_path / "out"))
+    files = {role: given[role] for role in ("model", "train", "validation", "test")}
+    bertwright.doctor(**files, max_length=given["max_length"], output_dir=folder, device="cpu", quiet=True)
+    kept = json.loads((folder / "run" / "doctor.json").read_text())
+    assert "test" in kept["origins"]
+    closer = {"severity": "note", "check": "looked-closer", "role": "test", "text": "two tests are one", "rows": []}
+    (folder / "run" / "doctor.json").write_text(json.dumps({**kept, "findings": [closer]}))
+    assert closer in RunRecord.read(folder).found["findings"]
 
 
 def test_the_report_tells_of_the_search(searched: Trained, study: Given) -> None:

@@ -8,7 +8,11 @@ import pytest
 from test_report import run_folder, shown
 
 from bertwright.evaluation.report import numbers
+from bertwright.evaluation.report.calibration import calibration
 from bertwright.evaluation.report.parts import whisker
+from bertwright.evaluation.report.record import RunRecord
+from bertwright.evaluation.report.words import Words
+from bertwright.settings.shared import Language
 
 
 @pytest.mark.parametrize(
@@ -82,6 +86,23 @@ def test_bars_of_how_sure_a_model_is_are_as_wide_as_their_ranges(tmp_path: Path)
     plot = 360 - 68 - 16
     expected = [(68 + plot * left / 15, plot / 15 - 1) for left in (5, 14)]
     assert [(float(x), float(width)) for x, width in bars] == [pytest.approx(bar, abs=0.02) for bar in expected]
+
+
+@pytest.mark.parametrize(
+    ("language", "terms"), [("en", ("Temperature", "Answers", "Rows")), ("zh", ("温度", "回答数", "行数"))]
+)
+@pytest.mark.parametrize("temperature", [1.5, None])
+def test_a_temperature_is_told_of_where_there_is_one(
+    temperature: float | None, language: Language, terms: tuple[str, str, str], tmp_path: Path
+) -> None:
+    """And what is counted are answers: of several labels a text has as many as there are labels."""
+    found = {"ece": 0.25, "bins": [{"up_to": 1.0, "rows": 120, "confidence": 0.9, "accuracy": 0.5}]}
+    found |= {} if temperature is None else {"temperature": temperature}
+    metrics = {"task": "choice", "test": {"accuracy": 0.5}, "details": {"test": {"calibration": found}}}
+    section = str(calibration(RunRecord.read(run_folder(tmp_path, metrics)), Words(language)))
+    of_temperature, answers, rows = terms
+    assert (of_temperature in section, f"{of_temperature} 1.5" in section) == (temperature is not None,) * 2
+    assert (answers in section, rows in section) == (True, False)
 
 
 def test_of_very_many_evaluations_some_are_listed_evenly(tmp_path: Path) -> None:

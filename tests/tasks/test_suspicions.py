@@ -50,22 +50,23 @@ def test_no_label_at_all():
 
 def test_numbers_that_tell_nothing():
     for found, told in (
-        ([0.5, 0.5, 0.5], ["the model gives all 3 texts the same number, 0.5"]),
-        ([0.5, 0.5, 0.75], []),
+        ([0.5] * 3, ["the model gives all 3 texts the same number, 0.5"]),
+        (sorted([0.5, 0.75] * 10), []),
         (
-            [0.5, 0.75, 0.25],
-            ["the model's numbers do not rise with the true ones in 3 texts: Pearson's correlation is -0.500"],
+            list(range(20, 0, -1)),
+            ["the model's numbers do not rise with the true ones in 20 texts: Pearson's correlation is -1.000"],
         ),
         (
-            [0.5, 0.75, 0.5],
-            ["the model's numbers do not rise with the true ones in 3 texts: Pearson's correlation is 0.000"],
+            [0.5, 0.75, 0.75, 0.5] * 5,
+            ["the model's numbers do not rise with the true ones in 20 texts: Pearson's correlation is 0.000"],
         ),
+        (list(range(19, 0, -1)), []),  # so few rows can be bad luck
     ):
         tally = Regression().tally()
-        tally.add(np.array(found, dtype=np.float32), texts([1.0, 2.0, 3.0]))
+        tally.add(np.array(found, dtype=np.float32), texts([float(place) for place in range(len(found))]))
         assert list(map(str, tally.suspicions())) == told
     tally = Regression().tally()
-    tally.add(np.array([0.5, 0.75, 0.25], dtype=np.float32), texts([2.0, 2.0, 2.0]))
+    tally.add(np.arange(20, dtype=np.float32), texts([2.0] * 20))
     assert tally.suspicions() == [], "with equal numbers nothing could rise"
 
 

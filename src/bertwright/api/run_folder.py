@@ -118,7 +118,7 @@ class RunFolder:
         try:
             before = self.settings(type(settings))
             grown = [] if self.newest_step and not self.finished else settings.more_than(before)
-            changed = _differences(before, settings, besides=grown) + _changed_files(self.run / _ORIGIN, origin)
+            changed = _differences(before, settings, besides=grown) + _changed_files(self.origins(), origin)
         except BertwrightError as error:
             raise SnapshotError(
                 f"{self.run} does not tell what its run began with ({str(error).partition(';')[0]}; it may be a run of "
@@ -134,6 +134,18 @@ class RunFolder:
     def settings(self, kind: type[_S]) -> _S:
         """What the run is of."""
         return kind.from_file(self.run / _SETTINGS, {})
+
+    def origins(self) -> dict[str, dict[str, str]]:
+        """Path and SHA-256 of what the run began with, by role.
+
+        Raises:
+            DataError: They cannot be read.
+        """
+        path = self.run / _ORIGIN
+        found = read_json(path)
+        if not (isinstance(found, dict) and all(isinstance(entry, dict) for entry in found.values())):
+            raise DataError(f"{path} does not hold the hashes of files")
+        return found
 
     def is_of(self, settings: Settings) -> bool:
         """Whether the run that is there, if there is one, has these settings."""
@@ -202,6 +214,9 @@ class RunFolder:
     def adopt(self, part: "RunFolder") -> None:
         """Take over the model of a finished part, and the files of its run that this one does not have itself.
 
+        What the part began with this one did as well, now that the model is its own: a search, which does not open
+        the test file, has it from there.
+
         The config comes last, as without it no folder is a model. A part without its model gave it away before.
 
         Raises:
@@ -214,6 +229,7 @@ class RunFolder:
             self._check_model(part)
         own = {_LOCK, _SETTINGS, _ORIGIN, _FINISHED}
         run = [path for path in _files(part.run) if path.name not in own]
+        write_json(self.run / _ORIGIN, self.origins() | part.origins())
         _copy([*run, *model], part.output, self.output)
 
     def become_part(self, whole: "RunFolder", settings: Settings) -> None:
@@ -254,10 +270,7 @@ def _differences(before: Settings, now: Settings, besides: Collection[str] = ())
     return [f"{name} was {old[name]}, now {new[name]}{' (it can only grow)' * (name in fewer)}" for name in changed]
 
 
-def _changed_files(path: Path, now: Mapping[str, Any]) -> list[str]:
-    before = read_json(path)
-    if not (isinstance(before, dict) and all(isinstance(entry, dict) for entry in before.values())):
-        raise DataError(f"{path} does not hold the hashes of files")
+def _changed_files(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [
         f"{role} ({entry['path']}) has other content now"
         for role, entry in now.items()

@@ -30,15 +30,15 @@ def calibration(record: RunRecord, words: Words) -> Html | None:
             y_ends=_ENDS,
             size=CHART,
         ),
-        Chart(words("how_sure"), words("confidence"), words("rows"), bars=bars, x_ends=_ENDS, size=CHART),
+        Chart(words("how_sure"), words("confidence"), words("answer_count"), bars=bars, x_ends=_ENDS, size=CHART),
     ]
-    head = [words("confidence_up_to"), words("rows"), words("mean_confidence"), words("accuracy")]
+    head = [words("confidence_up_to"), words("answer_count"), words("mean_confidence"), words("accuracy")]
     rows = (
         [shown(part["up_to"]), whole(part["rows"]), shown(part["confidence"]), shown(part["accuracy"])] for part in bins
     )
-    temperature = shown(found.get("temperature", 1.0))
     return together(
-        tag("p", words("calibration_is", ece=shown(found["ece"]), temperature=temperature)),
+        tag("p", words("calibration_is", ece=shown(found["ece"]))),
+        tag("p", words("temperature_is", temperature=shown(found["temperature"]))) if "temperature" in found else None,
         charts(drawn),
         more(words("numbers"), table(words("reliability"), head, rows, numbers=range(4))),
     )

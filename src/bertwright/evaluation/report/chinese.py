@@ -142,8 +142,9 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "how_sure": "置信度分布",
         "confidence_up_to": "置信度上限",
         "mean_confidence": "平均置信度",
-        "calibration_is": "期望校准误差 {ece}：置信度与正确率平均相差多少。"
-        "温度 {temperature}。位于虚线下方表示模型过于自信。",
+        "calibration_is": "期望校准误差 {ece}：置信度与正确率平均相差多少。位于虚线下方表示模型过于自信。",
+        "temperature_is": "温度 {temperature}。",
+        "answer_count": "回答数",
         "false_positive_rate": "假正率",
         "chance": "随机",
         "precision_recall": "精确率与召回率",

@@ -148,7 +148,9 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "confidence_up_to": "Confidence up to",
         "mean_confidence": "Mean confidence",
         "calibration_is": "Expected calibration error {ece}: by how much confidence and accuracy differ on average. "
-        "Temperature {temperature}. Below the dashed line the model is too sure of itself.",
+        "Below the dashed line the model is too sure of itself.",
+        "temperature_is": "Temperature {temperature}.",
+        "answer_count": "Answers",
         "false_positive_rate": "false positive rate",
         "chance": "chance",
         "precision_recall": "Precision and recall",

@@ -125,7 +125,7 @@ def test_bad_rows_and_cut_texts_are_told(tuned: Trained, tmp_path: Path, capsys:
     test.write_text("text,label\na cat,animal\n,plant\n" + "the oak " * 20 + ",plant\n")
     with pytest.raises(DataError, match=r"test.csv:3: empty text in ',plant'; correct them, or go on without"):
         bertwright.evaluate(model=str(tuned.folder), test=test, output_dir=tmp_path / "out", **EXACT)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"settings.yaml", "data.json", "environment.json"}
     capsys.readouterr()
     measured = bertwright.evaluate(
         model=str(tuned.folder), test=test, output_dir=tmp_path / "out", skip_bad_rows=True, **EXACT
@@ -196,9 +196,14 @@ def test_the_files_of_a_training_are_not_overwritten(tuned: Trained, inputs: Pat
     ("name", "held"),
     [
         ("config.json", "a model"),
-        ("run/log.jsonl", "the files of a training"),
-        ("settings.yaml", "a settings.yaml that evaluate did not write"),
-        ("data.json", "a data.json that evaluate did not write"),
+        ("run/settings.yaml", "the files of a training"),
+        *(
+            (name, f"{name}, which evaluate did not write")
+            for name in ("settings.yaml", "data.json", "environment.json", "metrics.json", "report.html")
+        ),
+        ("predictions.test.jsonl", "predictions.test.jsonl, which evaluate did not write"),
+        ("predictions.test.json", "predictions.test.json, which evaluate did not write"),
+        ("bad_rows.jsonl", "bad_rows.jsonl, which evaluate did not write"),
     ],
 )
 def test_figures_go_into_no_folder_of_others(
@@ -222,8 +227,47 @@ def test_figures_replace_those_of_an_earlier_evaluation_alone(tuned: Trained, in
         assert [other in page for other in ("dev.csv", "test.csv")] == [name == "dev.csv", name == "test.csv"]
     settings = tmp_path / "figures" / "settings.yaml"
     settings.write_text(settings.read_text() + "train: train.csv\n")
-    with pytest.raises(UsageError, match=r"figures holds a settings.yaml that evaluate did not write: choose another "):
+    with pytest.raises(UsageError, match=r"figures holds settings.yaml, which evaluate did not write: choose another "):
         bertwright.evaluate(test=inputs / "test.csv", **given)
+
+
+def test_an_evaluation_that_was_stopped_is_replaced_and_leaves_nothing_behind(
+    tuned: Trained, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text("text,label\na cat,animal\n,plant\n")
+    folder = tmp_path / "figures"
+    (folder / "run").mkdir(parents=True)  # of the user, like whatever else evaluate does not write
+    (folder / "run" / "notes.txt").write_text("mine")
+    given = {"model": str(tuned.folder), "output_dir": folder, "bootstrap_draws": 0, "skip_bad_rows": True, **EXACT}
+    bertwright.evaluate(test=bad, **given)
+    assert (folder / "bad_rows.jsonl").exists()
+    with monkeypatch.context() as stopped:
+        stopped.setattr("bertwright.api.measuring.Measured", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            bertwright.evaluate(test=bad, **given)
+    assert not (folder / "metrics.json").exists()
+    assert (folder / "predictions.test.jsonl").exists()
+    with pytest.raises(UsageError, match=r"figures: its run is not finished: there is no metrics\.json yet$"):
+        bertwright.report(folder=folder)
+    bertwright.evaluate(test=inputs / "test.csv", **given)
+    assert bertwright.report(folder=folder) == folder / "report.html"
+    assert not (folder / "bad_rows.jsonl").exists()
+    assert (folder / "run" / "notes.txt").read_text() == "mine"
+
+
+def interrupted(*given: object, **named: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_the_file_that_is_measured_on_is_not_replaced(tuned: Trained, inputs: Path, tmp_path: Path) -> None:
+    given = {"model": str(tuned.folder), "output_dir": tmp_path / "figures", "bootstrap_draws": 0, **EXACT}
+    bertwright.evaluate(test=inputs / "test.csv", **given)
+    again = tmp_path / "figures" / "predictions.test.jsonl"
+    before = again.read_bytes()
+    with pytest.raises(UsageError, match=r"figures holds the --test file, under a name that evaluate writes: choose "):
+        bertwright.evaluate(test=again, text_column="text", label_column="true_label", **given)
+    assert again.read_bytes() == before
 
 
 def test_a_model_that_was_not_fine_tuned_is_refused(inputs: Path, tmp_path: Path) -> None:

@@ -493,6 +493,19 @@ def test_bad_rows_are_skipped_counted_and_kept(
     assert [line["line"] for line in json_lines(quarantine)] == [32, 33]
 
 
+def test_bad_rows_of_a_file_that_was_replaced_are_not_kept(finetune: Finetune, tmp_path: Path) -> None:
+    bad, good, unseen = (tmp_path / name for name in ("bad.csv", "good.csv", "unseen.csv"))
+    bad.write_text(GOOD + " ,animal\n")
+    good.write_text(GOOD)
+    unseen.write_text("text,label\na roof,house\n")
+    with pytest.raises(BertwrightError, match=r"unseen\.csv:2: "):
+        finetune(train=bad, test=unseen, skip_bad_rows=True)
+    quarantine = tmp_path / "out" / "run" / "bad_rows.train.jsonl"
+    assert quarantine.exists()
+    finetune(train=good, test=None, skip_bad_rows=True, max_steps=1)
+    assert not quarantine.exists()
+
+
 def test_cut_texts_are_counted_for_every_file(
     finetune: Finetune, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

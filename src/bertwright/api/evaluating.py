@@ -17,7 +17,7 @@ from bertwright.api.common import (
     warn_of_cuts,
 )
 from bertwright.api.measuring import Measured, measure_file
-from bertwright.api.reporting import write_report
+from bertwright.api.reporting import REPORT, write_report
 from bertwright.api.run_folder import file_origin
 from bertwright.api.training_run import environment
 from bertwright.errors import BertwrightError, ModelFolderError, UsageError
@@ -35,8 +35,11 @@ from bertwright.tasks.kinds import AnyTask, check_columns, judging, positive_of
 from bertwright.text.complaints import all_shown
 from bertwright.text.tables.table import Table
 
-_WRITTEN = (SETTINGS, METRICS, ORIGINS, ENVIRONMENT)
-"""What stands in every folder that evaluate wrote."""
+_BAD_ROWS = "bad_rows.jsonl"
+_MARKS = (SETTINGS, ORIGINS, ENVIRONMENT)
+"""What evaluate writes before it measures: by these its folder is known, wherever it was stopped."""
+_FIGURES = (METRICS, PREDICTIONS, str(Path(PREDICTIONS).with_suffix(".json")), REPORT, _BAD_ROWS)
+"""What comes of measuring, as far as there is any."""
 
 
 def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> Measured:
@@ -52,7 +55,7 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
     settings = settled(EvaluateSettings, settings, options)
     folder = settings.output_dir
     if folder is not None:
-        _check_nothing_is_lost(folder)
+        _check_nothing_is_lost(folder, settings.test)
     predictor = _predictor(settings, settings.model)
     rival = None if settings.against is None else _predictor(settings, settings.against)
     check_columns(type(predictor.task), settings)
@@ -62,7 +65,7 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
     table = told(_table(settings, predictor), quiet=settings.quiet)
     columns = extra_columns(settings, settings.slice_columns, settings.test)
     if folder is not None:
-        make_folder(folder)
+        _begin(settings, predictor, folder)
     predictions = folder / PREDICTIONS if folder else None
     draws = settings.bootstrap_draws
     measured = measure_file(predictor, table, predictions=predictions, draws=draws, columns=columns)
@@ -73,7 +76,6 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
         measured = replace(measured, against=_against(settings, measured, rival))
     if folder is not None:
         write_json(folder / METRICS, _written(settings, measured, predictor.task))
-        _write_origin(settings, predictor, folder)
         page = write_report(folder, settings.lang)
         say(f"all figures written to {page or folder}", quiet=settings.quiet)
     positive = positive_of(predictor.task).get(POSITIVE)
@@ -83,27 +85,30 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: object) -> 
     return measured
 
 
-def _check_nothing_is_lost(folder: Path) -> None:
+def _check_nothing_is_lost(folder: Path, test: Path) -> None:
     """See that the figures go into no folder where another verb, or the user, has files of the same names.
 
     Raises:
-        UsageError: They would.
+        UsageError: They would, or the file that is measured on is one of those that they replace.
     """
-    held = {CONFIG: "a model", LOCK: "the files of a training", "run": "the files of a training"}
+    training = "the files of a training"
+    held = {CONFIG: "a model", LOCK: training, f"run/{SETTINGS}": training}
     what = next((named for name, named in held.items() if (folder / name).exists()), None)
-    there = [name for name in _WRITTEN if (folder / name).exists()]
-    if what is None and there and not (len(there) == len(_WRITTEN) and _is_of_evaluate(folder / SETTINGS)):
-        what = f"a {there[0]} that evaluate did not write"
+    there = [name for name in _MARKS + _FIGURES if (folder / name).exists()]
+    if what is None and there and not _is_of_evaluate(folder):
+        what = f"{there[0]}, which evaluate did not write"
+    if test.resolve() in [(folder / name).resolve() for name in there]:
+        what = "the --test file, under a name that evaluate writes"
     if what is not None:
         raise UsageError(f"--output-dir {folder} holds {what}: choose another folder")
 
 
-def _is_of_evaluate(settings: Path) -> bool:
+def _is_of_evaluate(folder: Path) -> bool:
     try:
-        EvaluateSettings.from_file(settings, {})
+        EvaluateSettings.from_file(folder / SETTINGS, {})
     except BertwrightError:
         return False
-    return True
+    return all((folder / name).exists() for name in _MARKS)
 
 
 def _predictor(settings: EvaluateSettings, model: str) -> Predictor:
@@ -124,7 +129,7 @@ def _predictor(settings: EvaluateSettings, model: str) -> Predictor:
 def _table(settings: EvaluateSettings, predictor: Predictor) -> Table[Any]:
     folder, test = settings.output_dir, settings.test
     table: Table[Any] = predictor.task.table(test, settings, labelled=True)
-    return patient(table, settings, folder / "bad_rows.jsonl" if folder else quarantine_here(test.name))
+    return patient(table, settings, folder / _BAD_ROWS if folder else quarantine_here(test.name))
 
 
 def _against(settings: EvaluateSettings, measured: Measured, rival: Predictor) -> dict[str, Difference]:
@@ -161,11 +166,14 @@ def _judged_alike(rival: Predictor, predictor: Predictor) -> AnyTask:
     return rival.task if positive is None else judging(rival.task, positive)
 
 
-def _write_origin(settings: EvaluateSettings, predictor: Predictor, folder: Path) -> None:
-    """How the figures came about: settings, hash of the file, versions and device."""
-    write_file(folder / SETTINGS, settings.to_yaml())
+def _begin(settings: EvaluateSettings, predictor: Predictor, folder: Path) -> None:
+    """How the figures will have come about: settings, hash of the file, versions and device; earlier ones go."""
+    make_folder(folder)
+    for name in _FIGURES:
+        (folder / name).unlink(missing_ok=True)
     write_json(folder / ORIGINS, {"test": file_origin(settings.test)})
     write_json(folder / ENVIRONMENT, environment(predictor.compute))
+    write_file(folder / SETTINGS, settings.to_yaml())
 
 
 def _written(settings: EvaluateSettings, measured: Measured, task: AnyTask) -> dict[str, Any]:

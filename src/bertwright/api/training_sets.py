@@ -215,7 +215,9 @@ def _read(
     kind: type[AnyTask], path: Path, role: str, settings: FinetuneSettings, folder: Path
 ) -> tuple[Rows[Any], list[Finding]]:
     """The rows of a file, and what reading it brought up."""
-    table = patient(kind.table(path, settings, labelled=True), settings, quarantine_file(folder, role))
+    quarantine = quarantine_file(folder, role)
+    quarantine.unlink(missing_ok=True)  # it may be of another file, which was corrected before a snapshot was written
+    table = patient(kind.table(path, settings, labelled=True), settings, quarantine)
     told(table, quiet=settings.quiet)
     rows = Rows(path, list(table.read()))
     say_counts(table, quiet=settings.quiet)

@@ -61,7 +61,7 @@ class RunRecord:
         """
         if not folder.is_dir():
             raise UsageError(f"{folder}: no such folder; name one that finetune or evaluate --output-dir wrote")
-        return cls.of(folder / "run" if (folder / "run").is_dir() else folder)
+        return cls.of(folder / "run" if (folder / "run" / SETTINGS).is_file() else folder)
 
     @classmethod
     def of(cls, run: Path) -> "RunRecord":

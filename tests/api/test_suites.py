@@ -4,6 +4,7 @@ import gzip
 import json
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
@@ -16,7 +17,7 @@ import bertwright
 from bertwright.api.suites import _folders, _settings
 from bertwright.errors import HubError, UsageError
 from bertwright.evaluation.suite_table import TaskScore, average, suite_table
-from bertwright.settings import ClueSettings, GlueSettings, SquadSettings
+from bertwright.settings import ClueSettings, FinetuneSettings, GlueSettings, SquadSettings, TuneSettings
 from bertwright.tasks.suites import CLUE, GLUE, SQUAD, Suite, check_tasks, find_files, find_folder
 from bertwright.training.loop import Step
 from bertwright.training.progress import Silent
@@ -120,12 +121,87 @@ def test_a_table_is_of_one_model(
     capsys: pytest.CaptureFixture[str],
 ):
     folder = Path(shutil.copytree(result.folder, tmp_path / "out"))
-    other = Path(shutil.copytree(bert, tmp_path / "other"))
+    other = tmp_path / "other"
+    write_bert(other, initializer_range=0.2)
     found = bertwright.glue(
         model=str(other), data=str(data), output_dir=folder, tasks=["rte"], seeds=1, overwrite=True, **FEW
     )
     assert list(found.scores) == ["rte"]
-    assert f"CoLA: {folder / 'cola'} is of {bert}: not in the table\n" in capsys.readouterr().err
+    told = f"CoLA: {folder / 'cola'} is of another model ({bert} as it was then): not in the table\n"
+    assert capsys.readouterr().err.startswith(told), "before any training"
+
+
+@pytest.fixture
+def copied(result: bertwright.api.suites.SuiteResult, tmp_path: Path) -> Path:
+    """The folder of `result`, to be changed."""
+    return Path(shutil.copytree(result.folder, tmp_path / "out"))
+
+
+@pytest.fixture
+def given(data: Path, bert: Path, copied: Path) -> dict[str, object]:
+    """What `result` is made with, in that folder."""
+    return {"model": str(bert), "data": str(data), "output_dir": copied, "seeds": 2, "quiet": True, **FEW}
+
+
+def test_a_model_is_what_it_holds_wherever_it_lies(
+    result: bertwright.api.suites.SuiteResult, given: dict[str, object], copied: Path, bert: Path, tmp_path: Path
+):
+    shutil.rmtree(copied / "rte")
+    moved = Path(shutil.copytree(bert, tmp_path / "moved"))
+    assert bertwright.glue(**given | {"model": str(moved)}, tasks=["rte"]).scores == result.scores
+
+
+def test_tasks_with_other_settings_are_named_below_the_table(
+    given: dict[str, object], copied: Path, capsys: pytest.CaptureFixture[str]
+):
+    bertwright.glue(**given | {"seeds": 1, "max_steps": 2}, tasks=["rte"], overwrite=True)
+    table = (copied / "results.md").read_text()
+    last = "With other settings than those of the last call: CoLA (max_steps 4 instead of 2, seeds 2 instead of 1)."
+    assert table.endswith(f" |\n\n{last}\n")
+    assert capsys.readouterr().out == table
+
+
+def of_tune(settings: Path) -> None:
+    given = {"model": "bert", "train": "train.tsv", "output_dir": "out"}
+    settings.write_text(TuneSettings.create(given).to_yaml())
+
+
+def without_test(settings: Path) -> None:
+    settings.write_text(FinetuneSettings.from_file(settings, {"test": None}).to_yaml())
+
+
+def of_a_guessed_task(settings: Path) -> None:
+    settings.write_text(FinetuneSettings.from_file(settings, {"task": None}).to_yaml())
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (of_tune, "holds a run that is not of finetune, or is damaged"),
+        (without_test, "was not measured on a test file"),
+        (of_a_guessed_task, "was not made with --task classification"),
+    ],
+)
+def test_why_a_run_is_not_in_the_table(
+    change: Callable[[Path], None],
+    reason: str,
+    given: dict[str, object],
+    copied: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    change(copied / "rte" / "run" / "settings.yaml")
+    found = bertwright.glue(**given | {"quiet": False}, tasks=["cola"])
+    assert list(found.scores) == list(json.loads((copied / "results.json").read_text())["tasks"]) == ["cola"]
+    assert capsys.readouterr().err.startswith(f"RTE: {copied / 'rte'} {reason}: not in the table\n")
+
+
+def test_a_run_of_another_verb_is_refused_before_any_training(given: dict[str, object], copied: Path):
+    shutil.rmtree(copied / "cola")
+    of_tune(copied / "rte" / "run" / "settings.yaml")
+    text = "/rte holds a run that is not of finetune, or is damaged: choose another --output-dir, or start anew with "
+    with pytest.raises(UsageError, match=text):
+        bertwright.glue(**given)
+    assert not (copied / "cola").exists()
 
 
 def test_other_settings_start_anew_only_when_told_to(data: Path, bert: Path, tmp_path: Path):

@@ -13,6 +13,8 @@ from typing import Any
 from bertwright.api.common import say, settled, show
 from bertwright.api.finetuning import finetune
 from bertwright.api.run_folder import RunFolder
+from bertwright.api.starting_point import StartingPoint
+from bertwright.api.suite_folder import Done, check_verb, finished_tasks, tell_misfits
 from bertwright.api.training_run import Trained, figures_of
 from bertwright.errors import UsageError
 from bertwright.evaluation.suite_table import TaskScore, average, suite_table
@@ -23,6 +25,7 @@ from bertwright.tasks.suites import CLUE, GLUE, SQUAD, Suite, SuiteTask, TaskFil
 
 _CHOSEN = ("epochs", "batch_size", "learning_rate", "max_length", "max_steps")
 _PASSED_ON = ("model", "vocab", "seeds", "seed", "device", "precision", "overwrite", "quiet")
+_COMPARED = (*_CHOSEN, "seeds", "seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,11 @@ def squad(settings: SquadSettings | None = None, /, **options: object) -> SuiteR
 
 def _run(suite: Suite, settings: SuiteSettings) -> SuiteResult:
     files = {name: find_files(folder, suite.tasks[name]) for name, folder in _folders(suite, settings).items()}
+    model = StartingPoint.find(settings.model, settings.vocab).origin()["sha256"]
+    if not settings.overwrite:
+        for name in files:
+            check_verb(RunFolder(settings.output_dir / name))
+    tell_misfits(suite, settings.output_dir, model, besides=files, quiet=settings.quiet)
     tell = partial(say, quiet=settings.quiet)
     for name, found in files.items():
         task = suite.tasks[name]
@@ -77,42 +85,37 @@ def _run(suite: Suite, settings: SuiteSettings) -> SuiteResult:
             tell(f"{task.title}: {path} is left out: no labels in it, or another form than {found.train.name}")
         trained = finetune(chosen)
         if trained.stopped_by is not None:
-            scores = {name: _score(suite.tasks[name], done) for name, (done, _) in _done(suite, settings).items()}
-            scored = MappingProxyType(scores)
+            scored = MappingProxyType(_scores(suite, finished_tasks(suite, settings.output_dir, model)))
             return SuiteResult(settings.output_dir, scored, None, trained.stopped_by, trained.exit_code)
-    return _publish(suite, settings)
+    return _publish(suite, settings, finished_tasks(suite, settings.output_dir, model))
 
 
-def _publish(suite: Suite, settings: SuiteSettings) -> SuiteResult:
+def _publish(suite: Suite, settings: SuiteSettings, done: Done) -> SuiteResult:
     """The table, and every value, of all that the folder has: a task may be added by itself."""
-    done = _done(suite, settings)
-    scores = {name: _score(suite.tasks[name], trained) for name, (trained, _) in done.items()}
+    scores = _scores(suite, done)
     mean, missing = average(scores), [name for name in suite.tasks if name not in scores]
-    entries = {name: {**score.to_dict(), "settings": done[name][1]} for name, score in scores.items()}
+    used = {name: chosen.model_dump(mode="json", exclude_defaults=True) for name, (_, chosen) in done.items()}
+    entries = {name: {**score.to_dict(), "settings": used[name]} for name, score in scores.items()}
     whole = {"suite": suite.title, "model": settings.model, "average": mean, "missing": missing, "tasks": entries}
     table = suite_table(suite.title, settings.model, scores, of=len(suite.tasks))
+    if others := _others(suite, settings, done):
+        table = f"{table}\n\nWith other settings than those of the last call: {', '.join(others)}."
     write_json(settings.output_dir / "results.json", whole)
     write_file(settings.output_dir / "results.md", table + "\n")
     show(table)
     return SuiteResult(settings.output_dir, MappingProxyType(scores), mean)
 
 
-def _done(suite: Suite, settings: SuiteSettings) -> dict[str, tuple[Trained, dict[str, Any]]]:
-    """The tasks that are finished in the folder, with their settings; a table is of one model, so those of others not.
-
-    Returns:
-        What came of each, and the settings that are not the default.
-    """
-    done = {}
-    for name, task in suite.tasks.items():
-        folder = RunFolder(settings.output_dir / name)
-        if folder.finished:
-            used = folder.settings(FinetuneSettings)
-            if (used.model, used.task) == (settings.model, task.kind) and used.test is not None:
-                done[name] = (figures_of(folder, used.seed), used.model_dump(mode="json", exclude_defaults=True))
-            else:
-                say(f"{task.title}: {folder.output} is of {used.model}: not in the table", quiet=settings.quiet)
-    return done
+def _others(suite: Suite, given: SuiteSettings, done: Done) -> list[str]:
+    """Of each task that was done with other settings than this call has for it, which they are."""
+    found = []
+    for name, (_, used) in done.items():
+        asked = FinetuneSettings.model_construct(**_asked(suite, suite.tasks[name], given))
+        pairs = {key: (getattr(used, key), getattr(asked, key)) for key in _COMPARED}
+        other = [f"{key} {was} instead of {now}" for key, (was, now) in pairs.items() if was != now]
+        if other:
+            found.append(f"{suite.tasks[name].title} ({', '.join(other)})")
+    return found
 
 
 def _folders(suite: Suite, settings: SuiteSettings) -> dict[str, Path]:
@@ -152,14 +155,9 @@ def _fetched(suite: Suite, name: str, settings: SuiteSettings) -> Path | None:
 
 
 def _settings(suite: Suite, task: SuiteTask, files: TaskFiles, given: SuiteSettings, output: Path) -> FinetuneSettings:
-    """Published settings, those of the task before those of the suite, and the user's before both."""
-    chosen = {name: value for name in _CHOSEN if (value := getattr(given, name)) is not None}
     return FinetuneSettings.create(
         {
-            **{name: getattr(given, name) for name in _PASSED_ON},
-            **suite.settings,
-            **task.settings,
-            **chosen,
+            **_asked(suite, task, given),
             **files.form,
             "task": task.kind,
             "positive_label": files.positive,
@@ -170,6 +168,16 @@ def _settings(suite: Suite, task: SuiteTask, files: TaskFiles, given: SuiteSetti
             "output_dir": output,
         }
     )
+
+
+def _asked(suite: Suite, task: SuiteTask, given: SuiteSettings) -> dict[str, Any]:
+    """Published settings, those of the task before those of the suite, and the user's before both."""
+    chosen = {name: value for name in _CHOSEN if (value := getattr(given, name)) is not None}
+    return {**{name: getattr(given, name) for name in _PASSED_ON}, **suite.settings, **task.settings, **chosen}
+
+
+def _scores(suite: Suite, done: Done) -> dict[str, TaskScore]:
+    return {name: _score(suite.tasks[name], figures_of(folder, used.seed)) for name, (folder, used) in done.items()}
 
 
 def _score(task: SuiteTask, trained: Trained) -> TaskScore:

@@ -304,8 +304,10 @@ def test_parquet_of_the_datasets_library_has_labels_by_their_names(tmp_path: Pat
     names = {"names": ["neg", "pos"], "_type": "ClassLabel"}
     columns = {"text": ["a", "b", "c", "d"], "label": [0, 1, -1, 2]}
     table = open_table(put_classes(tmp_path / "one.parquet", columns, {"label": names})).under(BadRowPolicy(skip=True))
-    assert [row.label for row in table.read()] == ["neg", "pos", "2"]
-    assert [(row.line, row.reason) for row in table.bad_rows] == [(3, "empty label")]
+    assert [row.label for row in table.read()] == ["neg", "pos"]
+    beyond = "2 is the number of no class; counted from 0 they are 'neg', 'pos'"
+    assert [(row.line, row.reason) for row in table.bad_rows] == [(3, "empty label"), (4, beyond)]
+    assert table.bad_rows[1].raw == "('d', 2)"
     lists = {"text": ["a", "b"], "labels": [[0, 1], []]}
     classes = {"labels": {"feature": names, "_type": "Sequence"}}
     table = open_table(put_classes(tmp_path / "some.parquet", lists, classes), read_label=several_labels)

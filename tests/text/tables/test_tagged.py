@@ -290,10 +290,7 @@ def test_parquet_of_the_datasets_library_names_its_class_numbers(tmp_path: Path,
     )
     good, bad = open_tagged(put_parquet(tmp_path / "a.parquet", table)).rows()
     assert pairs([good]) == [[("Ann", "B-PER"), ("Lee", "I-PER"), ("sings", "O")]]
-    assert (bad.line, bad.reason) == (
-        2,
-        "the tags are numbers without names; write names in their place, such as B-PER",
-    )
+    assert (bad.line, bad.reason) == (2, "3 is the number of no class; counted from 0 they are 'O', 'B-PER', 'I-PER'")
 
 
 @pytest.mark.parametrize("name", ["a.conll", "a.jsonl", "a.parquet"])

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from bertwright.errors import DataError
-from bertwright.text.complaints import one_line, place
+from bertwright.text.complaints import all_shown, one_line, place
 from bertwright.text.lines import Lines, without_ending
+from bertwright.text.tables.cells import UnusableCellError
 
 HEAD = 100
 """How many rows are looked at for the names of the columns."""
@@ -32,7 +33,7 @@ class Record(NamedTuple):
     """The row as it stands in the file; None where the format has no text."""
     values: tuple[object, ...] = ()
     problem: str | None = None
-    """Why there are no values, or in the place of which of them there is None."""
+    """Why there are no values, in the place of which of them there is None, or which of them means nothing."""
 
 
 class Source(Protocol):
@@ -127,8 +128,7 @@ class Parquet:
                 classes = [self.class_names.get(name, ()) for name in names]
                 for row in range(batch.num_rows):
                     number += 1
-                    values = (_parquet_value(column[row]) for column in columns)
-                    yield Record(number, None, tuple(map(_in_words, values, classes)))
+                    yield _named(number, tuple(_parquet_value(column[row]) for column in columns), classes)
 
 
 def open_json(path: Path, lines: Lines) -> JsonList | JsonLines:
@@ -229,6 +229,13 @@ def _parquet_value(cell: Any) -> object:
         return cell.cast("binary").as_py()
 
 
+def _named(number: int, values: tuple[object, ...], classes: Iterable[Sequence[str]]) -> Record:
+    try:
+        return Record(number, None, tuple(map(_in_words, values, classes)))
+    except UnusableCellError as reason:
+        return Record(number, None, values, str(reason))
+
+
 def _in_words(value: object, classes: Sequence[str]) -> object:
     """Put names in the place of the numbers of classes; -1, as the hub writes it, says that there is no label."""
     match value:
@@ -238,7 +245,11 @@ def _in_words(value: object, classes: Sequence[str]) -> object:
             return [_in_words(element, classes) for element in value]
         case int() if 0 <= value < len(classes):
             return classes[value]
-    return None if value == -1 else value
+        case -1:
+            return None
+        case int():
+            raise UnusableCellError(f"{value} is the number of no class; counted from 0 they are {all_shown(classes)}")
+    return value
 
 
 def _json_record(line: int, raw: str, names: Sequence[str]) -> Record:

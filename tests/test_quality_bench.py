@@ -129,7 +129,11 @@ def keep(folder: Path, run: str, figures: dict[str, float], commit: str = "0c1d2
     """Keep a run's figures, as `SET/SIDE-SEED`."""
     file = folder / f"{run}.json"
     file.parent.mkdir(exist_ok=True)
-    kept = {"metrics": dict.fromkeys(("validation", "test"), figures), "versions": {"bertwright": commit}, "precision": precision}
+    kept = {
+        "metrics": dict.fromkeys(("validation", "test"), figures),
+        "versions": {"bertwright": commit},
+        "precision": precision,
+    }
     file.write_text(json.dumps(kept))
 
 

@@ -54,16 +54,20 @@ def blocks(page: Path, smaller: Mapping[str, str]) -> list[tuple[str, str]]:
 def run(language: str, code: str) -> None:
     """Run a block; its output is captured by whoever asks for it.
 
-    A line that is nothing but a bertwright command runs in this process, which has torch already.
+    Python, and lines that are nothing but a bertwright command, run in this process, which has torch already, and
+    whose `auto` is one precision on every CPU.
     """
+    if language == "python":
+        exec(compile(code, "a block of the docs", "exec"), {})
+        return
     lines = code.splitlines()
     if language == "bash" and all(line.startswith("bertwright ") and "|" not in line for line in lines):
         for line in lines:
             assert main(shlex.split(line)[1:]) == 0, line
         return
-    ours = code.replace("bertwright ", f"{shlex.quote(sys.executable)} -m bertwright ") if language == "bash" else code
-    command = ["bash", "-euo", "pipefail", "-c"] if language == "bash" else [sys.executable, "-c"]
-    done = subprocess.run([*command, ours], capture_output=True, text=True, check=False, env={**os.environ})
+    ours = code.replace("bertwright ", f"{shlex.quote(sys.executable)} -m bertwright ")
+    command = ["bash", "-euo", "pipefail", "-c", ours]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})
     assert done.returncode == 0, done.stderr
     sys.stdout.write(done.stdout)
 

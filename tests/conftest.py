@@ -16,6 +16,9 @@ shape_checks.install()
 settings.register_profile("suite", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("suite")
 
+_ASKED = ("get_capabilities", "_is_amx_tile_supported", "_is_avx512_bf16_supported")
+CAPABILITIES = {name: getattr(torch.cpu, name) for name in _ASKED if hasattr(torch.cpu, name)}
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -43,17 +46,21 @@ def minilm_dir() -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def _auto_is_fp32_on_every_cpu() -> Iterator[None]:
     """What is compared to the last digits is so in fp32 alone, which `auto` is not on a CPU that is fast at bf16."""
-    slow: dict[str, Callable[[], object]] = {
-        "_is_amx_tile_supported": lambda: False,
-        "_is_avx512_bf16_supported": lambda: False,
-    }
-    if hasattr(torch.cpu, "get_capabilities"):
+    slow: dict[str, Callable[[], object]] = {name: lambda: False for name in CAPABILITIES}
+    if "get_capabilities" in slow:
         own = {name: has for name, has in torch.cpu.get_capabilities().items() if "bf16" not in name}
         slow["get_capabilities"] = lambda: own
     with pytest.MonkeyPatch.context() as patch:
         for name, answer in slow.items():
             patch.setattr(torch.cpu, name, answer)
         yield
+
+
+@pytest.fixture
+def auto_by_this_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` as it is in a process of its own."""
+    for name, answer in CAPABILITIES.items():
+        monkeypatch.setattr(torch.cpu, name, answer)
 
 
 @pytest.fixture(autouse=True)

@@ -123,6 +123,7 @@ def test_both_sides_do_the_same_work(
     assert order == list(turns.SIDES.values()) * 2, "the sides take turns"
 
 
+@pytest.mark.usefixtures("auto_by_this_cpu")
 def test_a_process_of_its_own_gives_the_same_figures(
     bench: ModuleType,
     turns: ModuleType,

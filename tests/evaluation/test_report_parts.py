@@ -91,8 +91,8 @@ def test_bars_of_how_sure_a_model_is_are_as_wide_as_their_ranges(tmp_path: Path)
 @pytest.mark.parametrize(
     ("language", "terms"), [("en", ("Temperature", "Answers", "Rows")), ("zh", ("温度", "回答数", "行数"))]
 )
-@pytest.mark.parametrize("temperature", [1.5, None])
-def test_a_temperature_is_told_of_where_there_is_one(
+@pytest.mark.parametrize("temperature", [1.5, 1.0, None])
+def test_a_temperature_is_told_of_where_one_was_chosen(
     temperature: float | None, language: Language, terms: tuple[str, str, str], tmp_path: Path
 ) -> None:
     """And what is counted are answers: of several labels a text has as many as there are labels."""
@@ -101,7 +101,7 @@ def test_a_temperature_is_told_of_where_there_is_one(
     metrics = {"task": "choice", "test": {"accuracy": 0.5}, "details": {"test": {"calibration": found}}}
     section = str(calibration(RunRecord.read(run_folder(tmp_path, metrics)), Words(language)))
     of_temperature, answers, rows = terms
-    assert (of_temperature in section, f"{of_temperature} 1.5" in section) == (temperature is not None,) * 2
+    assert (of_temperature in section, f"{of_temperature} 1.5" in section) == (temperature == 1.5,) * 2
     assert (answers in section, rows in section) == (True, False)
 
 

@@ -36,9 +36,10 @@ def calibration(record: RunRecord, words: Words) -> Html | None:
     rows = (
         [shown(part["up_to"]), whole(part["rows"]), shown(part["confidence"]), shown(part["accuracy"])] for part in bins
     )
+    fitted = found.get("temperature", 1)  # 1 where none was chosen, and none in a task that has none
     return together(
         tag("p", words("calibration_is", ece=shown(found["ece"]))),
-        tag("p", words("temperature_is", temperature=shown(found["temperature"]))) if "temperature" in found else None,
+        tag("p", words("temperature_is", temperature=shown(fitted))) if fitted != 1 else None,
         charts(drawn),
         more(words("numbers"), table(words("reliability"), head, rows, numbers=range(4))),
     )

@@ -198,6 +198,8 @@ def test_labels_in_columns():
         several_labels({"joy": "maybe", "fear": 0})
     with pytest.raises(UnusableCellError, match=r"^the labels begin with \[ but are no JSON list"):
         several_labels({"labels": "['a', 'b']"})
+    with pytest.raises(UnusableCellError, match=r"^the labels begin with \[ but are no JSON list: maximum recursion"):
+        several_labels({"labels": "[" * 100_000})
 
 
 def test_what_is_said_of_rows():

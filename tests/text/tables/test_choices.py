@@ -182,6 +182,13 @@ def test_an_answer_that_is_not_clear_is_refused(cell: object, reason: str) -> No
     assert str(error.value) == reason
 
 
+def test_there_are_letters_for_26_choices() -> None:
+    many = Choices(tuple(f"choice {number}" for number in range(30)))
+    assert right_choice("z", many, is_key=False) == 25
+    with pytest.raises(UnusableCellError, match=r"is not a number from 0 to 29, a letter from A to Z or the"):
+        right_choice("ä", many, is_key=False)
+
+
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=2).filter(str.strip),
@@ -319,6 +326,15 @@ def test_files_whose_columns_cannot_be_told(tmp_path: Path) -> None:
             str(error.value)
             == f"{tmp_path}/{name}: multiple choice needs columns such as {needed}; there are {columns}"
         )
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Which of them is meant nobody knows; columns without a name, such as an index, are none."""
+    twice = put(tmp_path / "a.csv", "context,choice0,choice1,label,label\nc,a,b,0,1\n")
+    with pytest.raises(UsageError) as error:
+        open_choices(twice)
+    assert str(error.value) == f"{twice}: the column 'label' occurs twice; rename one of them"
+    assert row_of(put(tmp_path / "b.csv", ",,context,choice0,choice1,label\n7,8,c,a,b,1\n")).answer == 1
 
 
 def test_files_without_rows(tmp_path: Path) -> None:

@@ -71,6 +71,13 @@ def test_values_of_any_kind_are_texts(tmp_path: Path) -> None:
     assert values(path, "place")[1]["place"] == ["3", "", "true", '["a", 1]', "x", "y" * 200]
 
 
+def test_a_number_that_is_none_is_no_value(tmp_path: Path) -> None:
+    """As pandas writes a column of numbers of which some are missing."""
+    made = {"text": ["a", "b"], "label": ["x", "y"], "place": pa.array([0.5, float("nan")])}
+    pq.write_table(pa.table(made), tmp_path / "rows.parquet")
+    assert values(tmp_path / "rows.parquet", "place")[1]["place"] == ["0.5", ""]
+
+
 def test_a_key_that_is_missing_takes_no_other_along(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     made = [{"place": "x", "year": 1}, {"place": "y"}, {"year": 2}]

@@ -82,7 +82,7 @@ def _listed(text: str, separator: str | None) -> list[object]:
     if separator is None and text.lstrip().startswith("["):
         try:
             listed = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UnusableCellError(f"the labels begin with [ but are no JSON list: {error}") from error
         if isinstance(listed, list):
             return listed

@@ -80,7 +80,7 @@ def right_choice(cell: object, choices: Choices, *, is_key: bool, first: int = 0
         meant.add(by_key)
     if not meant:
         last = len(choices.texts) - 1
-        numbers, letters = f"{first} to {first + last}", f"A to {ascii_uppercase[last % 26]}"
+        numbers, letters = f"{first} to {first + last}", f"A to {ascii_uppercase[: last + 1][-1]}"
         ways = f"a number from {numbers}, a letter from {letters} or the text of a choice"
         raise UnusableCellError(f"the answer {shown(key)} is not {ways}")
     if len(meant) > 1:

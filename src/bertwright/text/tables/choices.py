@@ -24,7 +24,7 @@ from bertwright.text.tables.choice_cells import (
     right_choice,
 )
 from bertwright.text.tables.choice_columns import ChoiceColumns, choose_choice_columns, is_known, unknown_columns
-from bertwright.text.tables.columns import Named
+from bertwright.text.tables.columns import Named, check_distinct
 from bertwright.text.tables.delimited import open_delimited
 from bertwright.text.tables.items import (
     Item,
@@ -204,6 +204,7 @@ def _open(path: Path) -> tuple[str, tuple[str, ...], Iterable[Item]]:
     if known is None:
         raise unknown_columns(header, path)
     source = open_delimited(path, Lines(path), delimiters, columns=None, named=Named(text=known), quoting=None)
+    check_distinct(source.columns, path)
     return source.form, source.warnings, RecordItems(source)
 
 

@@ -5,7 +5,7 @@ Knows nothing of files but the name that its errors show.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,9 +97,19 @@ def choose_columns(found: Sequence[str], named: Named, path: Path, *, needs_labe
     return columns
 
 
+def check_distinct(found: Iterable[str], path: Path) -> None:
+    """See that no column that is not left out has the name of another one.
+
+    Raises:
+        UsageError: One has.
+    """
+    counts = Counter(name for name in found if name not in {"", IGNORED})
+    if twice := next((name for name, count in counts.items() if count > 1), None):
+        raise UsageError(f"{place(path)}: the column {shown(twice)} occurs twice; rename one of them")
+
+
 def _check_names(usable: Sequence[str], named: Named, path: Path) -> None:
-    if twice := [name for name, count in Counter(usable).items() if count > 1]:
-        raise UsageError(f"{place(path)}: the column {shown(twice[0])} occurs twice; rename one of them")
+    check_distinct(usable, path)
     for flag, name in named.flags():
         if name not in usable:
             hint = did_you_mean(name, usable)

@@ -4,6 +4,7 @@ Read apart from the rows, which know nothing of them, and brought together by th
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ class ExtraColumns:
 
 
 def _text(value: object) -> str:
-    if value is None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):  # as a float column often spells null
         return UNKNOWN
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     return text.strip()[:_LONGEST]

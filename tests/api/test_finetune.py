@@ -506,6 +506,15 @@ def test_bad_rows_of_a_file_that_was_replaced_are_not_kept(finetune: Finetune, t
     assert not quarantine.exists()
 
 
+def test_what_is_odd_about_a_file_is_said_once(
+    finetune: Finetune, inputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finetune(test=inputs / "test.csv", columns=("text", "label"), max_steps=1)
+    err = capsys.readouterr().err
+    for name in ("train", "dev", "test"):
+        assert err.count(f"{name}.csv:1: the first row looks like a header and is read as data") == 1
+
+
 def test_cut_texts_are_counted_for_every_file(
     finetune: Finetune, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,6 @@ from bertwright.api.common import (
     say,
     say_of_files,
     settled,
-    told,
     warn,
     warn_of_cuts,
 )
@@ -266,6 +265,6 @@ class _Finetuning:
         table = patient(opened, self.settings, quarantine_file(self.folder.run, "test"))
         columns = extra_columns(self.settings, self.settings.slice_columns, self.settings.test)
         predictions = self.folder.run / TEST_PREDICTIONS
-        measured = measure_file(predictor, told(table, quiet=True), predictions=predictions, columns=columns)
+        measured = measure_file(predictor, table, predictions=predictions, columns=columns)
         warn_of_cuts("test", measured.truncated, table.counts.kept, predictor.limit)
         return measured

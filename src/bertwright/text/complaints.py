@@ -4,12 +4,14 @@ File names and cells can hold control characters, line breaks or a megabyte of t
 Knows nothing of formats, and raises nothing.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
 LONGEST_SHOWN = 60
 MOST_SHOWN = 30
+_INSIDE = re.compile("(?<=[^-_])[-_]+(?=[^-_])")
 
 
 def shown(text: str) -> str:
@@ -57,11 +59,14 @@ def one_line(error: Exception) -> str:
 
 
 def bare(label: str) -> str:
-    """Return what is left of a label without case, blanks, hyphens and underscores; of a number, its value."""
+    """Return what is left of a label without case, blanks, and hyphens and underscores inside; of a number, its value.
+
+    At an end they mean something: `A-` is another grade than `A`.
+    """
     try:
-        return str(float(label))  # -1 is not 1, whatever becomes of other hyphens
+        return str(float(label))  # -1 is not 1, either
     except ValueError:
-        return "".join(sign for sign in label.casefold() if not sign.isspace() and sign not in "-_")
+        return _INSIDE.sub("", "".join(label.casefold().split()))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

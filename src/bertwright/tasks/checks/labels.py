@@ -85,7 +85,7 @@ def missing_labels(files: LabelledFiles) -> Iterator[Finding]:
 
 
 def look_alike_labels(files: LabelledFiles) -> Iterator[Finding]:
-    """Labels that differ in nothing but case, blanks, hyphens or underscores, or are the same number."""
+    """Labels that differ in nothing but case, blanks, or hyphens or underscores inside, or are the same number."""
     alike: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for rows in files.rows.values():
         for name in named(rows):

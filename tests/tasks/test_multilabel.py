@@ -84,6 +84,13 @@ def test_balanced_weights_make_rare_labels_count():
     assert task.positive_weights.tolist() == pytest.approx([3.0, 1 / 3])
 
 
+def test_a_label_that_all_texts_have_is_learned_too():
+    rows = rows_of(("joy",), ("joy", "fear"), ("joy",))
+    task = MultiLabel.learn(rows, SETTINGS.model_copy(update={"class_weights": "balanced"}))
+    assert task.positive_weights is not None
+    assert task.positive_weights.tolist() == pytest.approx([2.0, 1 / 3])
+
+
 # ---- thresholds
 
 

@@ -46,6 +46,9 @@ def test_no_label_at_all():
         tally = MultiLabel(("a", "b")).tally()
         tally.add(np.full((3, 2), logit, dtype=np.float32), texts([[0, 1], [1, 0], [0, 0]]))
         assert list(map(str, tally.suspicions())) == told
+    tally = MultiLabel(("a", "b")).tally()
+    tally.add(np.full((3, 2), -1.0, dtype=np.float32), texts([[0, 0]] * 3))
+    assert tally.suspicions() == [], "where no text has a label none is right"
 
 
 def test_numbers_that_tell_nothing():
@@ -79,6 +82,9 @@ def test_no_entity():
         tally.counts.add([["B-A", "O"]], [found])
         tally._losses.add([1.0])
         assert list(map(str, tally.suspicions())) == told
+    tally = Tagging(("O", "B-A", "I-A")).tally()
+    tally.counts.add([["O", "O"]], [["O", "O"]])
+    assert tally.suspicions() == [], "where there is no entity none is to be found"
 
 
 @pytest.mark.parametrize(

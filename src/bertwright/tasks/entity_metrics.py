@@ -74,6 +74,11 @@ class EntityCounts:
         return figures
 
     @property
+    def true(self) -> int:
+        """How many entities there are."""
+        return int(self._totals(None)[""][1].sum())
+
+    @property
     def given(self) -> int:
         """How many entities were predicted."""
         return int(self._totals(None)[""][2].sum())

@@ -82,6 +82,16 @@ class LabelCounts(Columns):
         """How many there are."""
         return self._counts.rows
 
+    @property
+    def true(self) -> int:
+        """How many labels the texts have."""
+        return int(self._totals(None)[1].sum())
+
+    @property
+    def given(self) -> int:
+        """How many they were given."""
+        return int(self._totals(None)[2].sum())
+
     def add(self, truth: Bool[np.ndarray, "N C"], given: Bool[np.ndarray, "N C"]) -> None:
         """Count N texts."""
         rows, labels, which = np.nonzero(np.stack([truth & given, truth, given], axis=2))

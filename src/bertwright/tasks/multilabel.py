@@ -25,7 +25,7 @@ from bertwright.tasks.finetuning import Rows, counted
 from bertwright.tasks.focal import focal_binary_cross_entropy
 from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.metrics import LabelCounts, best_threshold, rank
-from bertwright.tasks.row_counts import Column, RowTally, Weights, rows_of
+from bertwright.tasks.row_counts import RowTally, Weights, rows_of
 from bertwright.tasks.suspicions import Suspicion
 from bertwright.tasks.task import Outputs
 from bertwright.tasks.texts import LabelledBatch, LabelledTexts, TextAnswer, TextTask, check_known, label_order
@@ -103,7 +103,8 @@ class MultiLabel(TextTask[Names]):
         task = cls(labels, focal_gamma=settings.focal_gamma, best_metric=settings.best_metric, long=long)
         if settings.class_weights == "balanced":
             positives = task.numbers(rows).sum(axis=0, dtype=np.float64)
-            task.positive_weights = torch.from_numpy((len(rows) - positives) / positives)
+            others = np.maximum(len(rows) - positives, 1)  # what all texts have is to be learned, too
+            task.positive_weights = torch.from_numpy(others / positives)
         return task
 
     @classmethod
@@ -213,7 +214,6 @@ class MultiLabelTally(RowTally):
         super().__init__()
         self.task = task
         self.counts = LabelCounts(len(task.labels))
-        self._given = Column(dtype=np.int64)
         self._reliability = Reliability()
 
     @property
@@ -228,7 +228,6 @@ class MultiLabelTally(RowTally):
         self.counts.add(truth, given)
         likelier = probabilities >= 0.5
         self._reliability.add(np.where(likelier, probabilities, 1 - probabilities).ravel(), (likelier == truth).ravel())
-        self._given.add(given.sum(axis=1))
         found, wanted = torch.from_numpy(outputs).double(), torch.from_numpy(examples.labels).double()
         self._losses.add(functional.binary_cross_entropy_with_logits(found, wanted, reduction="none").sum(1).numpy())
 
@@ -247,8 +246,8 @@ class MultiLabelTally(RowTally):
         }
 
     def suspicions(self) -> list[Suspicion]:
-        """Whether no text gets a label."""
-        if self.counts.texts and not self._given.values.any():
+        """Whether no text gets a label, though some have one."""
+        if self.counts.true and not self.counts.given:
             return [Suspicion("no_label", {"count": self.counts.texts})]
         return []
 

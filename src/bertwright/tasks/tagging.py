@@ -438,8 +438,8 @@ class TaggingTally(RowTally):
         return {"labels": list(self.task.labels), "per_class": self.counts.per_type()}
 
     def suspicions(self) -> list[Suspicion]:
-        """Whether no entity is found at all."""
-        if len(self.losses) and not self.counts.given:
+        """Whether no entity is found at all, though there are some."""
+        if self.counts.true and not self.counts.given:
             return [Suspicion("no_entity", {"count": len(self.losses), "tag": OUTSIDE})]
         return []
 

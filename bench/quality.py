@@ -11,7 +11,6 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -177,20 +176,15 @@ def table(figures: Path) -> str:
 
 
 def mixtures(figures: Path) -> Iterator[str]:
-    """Lines below the table: which data sets' figures are not all of one commit a side, and of one precision."""
-    for key, chosen in SETS.items():
-        runs = {side: done(figures, key, side) for side in SIDES}
-        for side, of_side in runs.items():
-            commits = Counter(run["versions"].get("bertwright", "unknown") for run in of_side)
-            yield from _mixture(f"{chosen.name}: seeds of {SIDES[side]}", "commit", commits)
-        precisions = Counter(run["precision"] for of_side in runs.values() for run in of_side)
-        yield from _mixture(f"{chosen.name}: runs of both sides", "precision", precisions)
-
-
-def _mixture(whose: str, kind: str, counts: Counter[str]) -> Iterator[str]:
-    if len(counts) > 1:
-        listed = ", ".join(f"{name} ({count})" for name, count in counts.items())
-        yield f"\n{whose} are of more than one {kind}: {listed}"
+    """Lines below the table: which sets' runs are not all of one commit of bertwright's side, and of one precision."""
+    runs = {key: {side: done(figures, key, side) for side in SIDES} for key in SETS}
+    commits = {key: [run["versions"].get("bertwright", "unknown") for run in of["ours"]] for key, of in runs.items()}
+    precisions = {key: [run["precision"] for run in (*of["ours"], *of["peer"])] for key, of in runs.items()}
+    for kind, found in (("commit of bertwright", commits), ("precision", precisions)):
+        told = {SETS[key].name: ", ".join(dict.fromkeys(values)) for key, values in found.items()}
+        mixed = [f"{name} ({values})" for name, values in told.items() if ", " in values]
+        if mixed:
+            yield f"\nOf more than one {kind}: {'; '.join(mixed)}."
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

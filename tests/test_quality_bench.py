@@ -150,7 +150,7 @@ def test_the_table_has_means_and_differences(bench: Bench, tmp_path: Path):
 
 
 def test_seeds_that_were_made_in_several_ways_are_told_apart(bench: Bench, tmp_path: Path):
-    """Precision over both sides, as it is to be the same; commits a side, as a checkout moves on."""
+    """Precision over both sides, as it is to be the same; the commit is of what bertwright's side learned with."""
     keep(tmp_path, "rte/ours-0", {"accuracy": 0.6}, commit="f00")
     keep(tmp_path, "rte/ours-1", {"accuracy": 0.6})
     keep(tmp_path, "rte/peer-0", {"accuracy": 0.6})
@@ -158,8 +158,8 @@ def test_seeds_that_were_made_in_several_ways_are_told_apart(bench: Bench, tmp_p
     keep(tmp_path, "mrpc/peer-0", {"accuracy": 0.6, "f1": 0.7}, commit="f00")
     told = [line for line in bench["quality"].table(tmp_path).splitlines() if line and not line.startswith("|")]
     assert told == [
-        "RTE: seeds of bertwright are of more than one commit: f00 (1), 0c1d2e3 (1)",
-        "MRPC: runs of both sides are of more than one precision: bf16 (1), fp32 (1)",
+        "Of more than one commit of bertwright: RTE (f00, 0c1d2e3).",
+        "Of more than one precision: MRPC (bf16, fp32).",
     ]
 
 

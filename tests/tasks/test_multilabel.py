@@ -1,5 +1,6 @@
 """Multi-label classification: scikit-learn's figures, torch's loss, thresholds that only do something when tuned."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,10 @@ def test_thresholds_travel_in_the_config():
     broken = MultiLabel(("a", "b")).configure(tiny.CONFIG)
     with pytest.raises(ModelFolderError, match=r"4 labels need as many thresholds"):
         MultiLabel.of(config.__class__(**{**tiny.SIZES, "task": broken.task}))
+    with pytest.raises(
+        ModelFolderError, match=r"^config\.json: 4 labels need as many thresholds, which are numbers, not"
+    ):
+        MultiLabel.of(replace(config, task={"thresholds": [0.5, 0.5, None, "0.5"]}))
 
 
 # ---- labels

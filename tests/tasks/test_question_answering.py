@@ -1,5 +1,6 @@
 """Question answering: windows as transformers makes them, answers cut from the context, thresholds."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tiny  # noqa: F401 - one thread
-from bertwright.errors import DataError, UsageError
+import tiny
+from bertwright.errors import DataError, ModelFolderError, UsageError
 from bertwright.settings import FinetuneSettings
 from bertwright.tasks.checks.reading import cut_texts_of
 from bertwright.tasks.finetuning import Rows
@@ -133,6 +134,22 @@ def test_what_is_learned_of_the_rows():
     assert Questions().describe(rows_of(row("who", "anna", "anna"))) == "1 question to 1 context"
     with pytest.raises(DataError, match=r"^train\.json: not one of 1 questions has an answer"):
         Questions.check_training(rows_of(some.items[1]))
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({"unanswerable": "no"}, r"unanswerable of question answering cannot be 'no'; False is usual$"),
+        ({"threshold": None}, r"threshold of question answering cannot be None; 0\.5 is usual$"),
+        ({"stride": 0}, r"stride of question answering cannot be 0; 128 is usual$"),
+        ({"n_best": True}, r"n_best of question answering cannot be True; 20 is usual$"),
+        ({"strid": 64}, r"the settings of question answering are not known: .*'strid'"),
+    ],
+)
+def test_what_somebody_wrote_into_the_config_is_looked_at(written: dict[str, object], said: str):
+    config = replace(tiny.CONFIG, task={"name": "qa", "threshold": 1, **written})
+    with pytest.raises(ModelFolderError, match=rf"^config\.json: {said}"):
+        Questions.of(config)
 
 
 def test_windows_shorter_than_the_usual_stride_overlap():

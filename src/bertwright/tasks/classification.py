@@ -351,7 +351,7 @@ def check_repeated(labels: Sequence[str], path: Path) -> None:
     A validation file needs no such check: it has labels of the training file, so that these are no ids.
 
     Raises:
-        DataError: Nearly every row has another label.
+        DataError: There are more labels than two, and than half the rows.
     """
     distinct = sorted(set(labels))
     if len(distinct) > 2 and len(distinct) > len(labels) // 2:

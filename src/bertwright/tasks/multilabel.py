@@ -113,8 +113,10 @@ class MultiLabel(TextTask[Names]):
         found, long = config.task.get(THRESHOLDS), LongTexts.of(config.task)
         if found is None:
             return cls(config.labels, long=long)
-        if not isinstance(found, list) or len(found) != len(config.labels):
-            raise ModelFolderError(f"config.json: {len(config.labels)} labels need as many thresholds, not {found!r}")
+        numbers = isinstance(found, list) and all(isinstance(threshold, float | int) for threshold in found)
+        if not numbers or len(found) != len(config.labels):
+            needed = f"{len(config.labels)} labels need as many thresholds, which are numbers"
+            raise ModelFolderError(f"config.json: {needed}, not {found!r}")
         return cls(config.labels, np.array(found, dtype=np.float64), long=long)
 
     def configure(self, config: BertConfig) -> BertConfig:

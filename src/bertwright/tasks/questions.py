@@ -299,9 +299,15 @@ class Questions(ContextTask[QuestionRow]):
         told = config.task or {"unanswerable": True}
         given = {name: value for name, value in told.items() if name != "name"}
         try:
-            return cls(**given)
+            task = cls(**given)
         except TypeError as error:
             raise ModelFolderError(f"config.json: the settings of question answering are not known: {error}") from error
+        for name, usual in cls()._settings.items():
+            if not _is_such(value := getattr(task, name), usual):
+                raise ModelFolderError(
+                    f"config.json: {name} of question answering cannot be {value!r}; {usual} is usual"
+                )
+        return task
 
     def configure(self, config: BertConfig) -> BertConfig:
         """See `FinetuneTask`."""
@@ -500,6 +506,15 @@ def half_of(max_length: int) -> int:
 def official_answers(answers: Iterable[object]) -> dict[str, str]:
     """Answers by the ids of their questions, as the official scripts read them; those of other tasks are left out."""
     return {answer.id: answer.answer for answer in answers if isinstance(answer, Answered)}
+
+
+def _is_such(value: object, usual: object) -> bool:
+    """Whether a setting, as somebody may have written it, is of the kind of the usual one; whole numbers begin at 1."""
+    if isinstance(usual, bool):
+        return isinstance(value, bool)
+    if isinstance(usual, float):
+        return isinstance(value, float | int)
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _in_pieces(text: str, tokenizer: WordPiece) -> Context:

@@ -334,6 +334,11 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as error:
         open_choices(twice)
     assert str(error.value) == f"{twice}: the column 'label' occurs twice; rename one of them"
+    names = ("context", "choices", "label", "label")
+    columns = pyarrow.table([["c"], [["a", "b"]], [0], [1]], names=names)
+    pyarrow.parquet.write_table(columns, tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match=r"a\.parquet: the column 'label' occurs twice; rename one of them$"):
+        open_choices(tmp_path / "a.parquet")
     assert row_of(put(tmp_path / "b.csv", ",,context,choice0,choice1,label\n7,8,c,a,b,1\n")).answer == 1
 
 

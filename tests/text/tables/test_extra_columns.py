@@ -1,6 +1,7 @@
 """Columns beyond text and label: each row has its own value, whatever rows were skipped."""
 
 import json
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -72,10 +73,10 @@ def test_values_of_any_kind_are_texts(tmp_path: Path) -> None:
 
 
 def test_a_number_that_is_none_is_no_value(tmp_path: Path) -> None:
-    """As pandas writes a column of numbers of which some are missing."""
-    made = {"text": ["a", "b"], "label": ["x", "y"], "place": pa.array([0.5, float("nan")])}
+    """As pandas writes a column of numbers of which some are missing; and a day is written as it is read."""
+    made = {"text": ["a", "b"], "label": ["x", "y"], "place": [0.5, float("nan")], "day": [date(2024, 2, 29), None]}
     pq.write_table(pa.table(made), tmp_path / "rows.parquet")
-    assert values(tmp_path / "rows.parquet", "place")[1]["place"] == ["0.5", ""]
+    assert values(tmp_path / "rows.parquet", "place", "day")[1] == {"place": ["0.5", ""], "day": ["2024-02-29", ""]}
 
 
 def test_a_key_that_is_missing_takes_no_other_along(tmp_path: Path) -> None:

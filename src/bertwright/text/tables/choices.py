@@ -24,15 +24,15 @@ from bertwright.text.tables.choice_cells import (
     right_choice,
 )
 from bertwright.text.tables.choice_columns import ChoiceColumns, choose_choice_columns, is_known, unknown_columns
-from bertwright.text.tables.columns import Named, check_distinct
+from bertwright.text.tables.columns import Named
 from bertwright.text.tables.delimited import open_delimited
 from bertwright.text.tables.items import (
     Item,
-    RecordItems,
     header_cells,
     keys_at_head,
     keys_of,
     open_items,
+    record_items,
     stream_items,
 )
 from bertwright.text.tables.records import HEAD
@@ -204,8 +204,7 @@ def _open(path: Path) -> tuple[str, tuple[str, ...], Iterable[Item]]:
     if known is None:
         raise unknown_columns(header, path)
     source = open_delimited(path, Lines(path), delimiters, columns=None, named=Named(text=known), quoting=None)
-    check_distinct(source.columns, path)
-    return source.form, source.warnings, RecordItems(source)
+    return source.form, source.warnings, record_items(path, source)
 
 
 @dataclass(frozen=True, slots=True)

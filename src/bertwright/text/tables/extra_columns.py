@@ -85,5 +85,6 @@ class ExtraColumns:
 def _text(value: object) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):  # as a float column often spells null
         return UNKNOWN
-    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    is_json = isinstance(value, bool | list | dict)
+    text = json.dumps(value, default=str, ensure_ascii=False) if is_json else str(value)  # such as a date
     return text.strip()[:_LONGEST]

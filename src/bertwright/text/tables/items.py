@@ -19,6 +19,7 @@ from bertwright.text.corpus.containers import suffix_of
 from bertwright.text.lines import Lines, cut_lines, decoded_lines, open_bytes, without_ending
 from bertwright.text.tables.bad_rows import BadRow
 from bertwright.text.tables.cells import UnusableCellError
+from bertwright.text.tables.columns import check_distinct
 from bertwright.text.tables.records import HEAD, Source, json_document, json_value, open_parquet
 
 _READ = (".json", ".jsonl", ".ndjson", ".parquet")
@@ -89,6 +90,16 @@ class RecordItems:
                 yield Item(record.line, dict(zip(self.source.columns, record.values, strict=True)), record.raw)
 
 
+def record_items(path: Path, source: Source) -> RecordItems:
+    """The rows of the table at `path`.
+
+    Raises:
+        UsageError: Two of its columns have one name: an object can have one of them.
+    """
+    check_distinct(source.columns, path)
+    return RecordItems(source)
+
+
 def open_items(
     path: Path, *, what: str, lists: Sequence[str] = (), also: Sequence[str] = ()
 ) -> tuple[str, Iterable[Item]]:
@@ -106,7 +117,7 @@ def open_items(
         The format in a few words, and the items, to be gone through again and again.
 
     Raises:
-        UsageError: No such file, or an ending that is not known.
+        UsageError: No such file, an ending that is not known, or two columns of one name.
         DataError: The file is damaged, not UTF-8 or not JSON.
     """
     with open_bytes(path):  # a missing file or a folder is the first thing to say
@@ -118,7 +129,7 @@ def open_items(
         case ".json" | ".jsonl" | ".ndjson":
             return "JSON lines", LineItems(lines)
         case ".parquet" if path.suffix.lower() != ".gz":
-            return "Parquet", RecordItems(open_parquet(path))
+            return "Parquet", record_items(path, open_parquet(path))
         case ending:
             read = ", ".join([*also, *_READ])
             raise UsageError(

@@ -253,9 +253,9 @@ _FORMS: tuple[tuple[Callable[[Path, TableSettings], bool], Guess], ...] = (
 
 
 def _guess_by_labels(cells: list[object], separator: str | None) -> Guess:
-    if any(isinstance(cell, list) for cell in cells):
-        return Guess(MultiLabel.name, "the labels are lists")
     names = [str(cell).strip() for cell in cells if cell is not None]
+    if any(isinstance(cell, list) for cell in cells) or (separator is None and _are_lists(names)):
+        return Guess(MultiLabel.name, "the labels are lists")
     numbers = [number for name in names if (number := _number(name)) is not None]
     decimal = any(not number.is_integer() for number in numbers if math.isfinite(number))
     if decimal and len(numbers) >= _MOST * len(names):
@@ -279,6 +279,12 @@ def _number(name: str) -> float | None:
         return float(name)
     except ValueError:
         return None
+
+
+def _are_lists(names: list[str]) -> bool:
+    """Whether the text of each cell looks like a list, be it JSON or not; one may be called `[no]`, but no `[a, b]`."""
+    written = [name for name in names if name]
+    return any("," in name for name in written) and all(name[0] == "[" and name[-1] == "]" for name in written)
 
 
 def _separator(names: list[str], wanted: str | None) -> str | None:

@@ -191,6 +191,7 @@ def test_any_bytes_are_rows_or_one_clear_error(folder: Path, ending: str, conten
         ("text,label\na,1\nb, \n", "empty label in 'b, '"),
         ('text,label\na,1\n"b" c,2\n', "text follows a closing quote in '\"b\" c,2'"),
         ('text,label\na,1\n"b,2\n', "a quote is opened and never closed in '\"b,2'"),
+        ('text,label\na,1\n"b,2\nc,1\nd,2\n', "a quote is opened and never closed (3 lines) in '\"b,2\\nc,1\\nd,2'"),
         ("text,label\na,1\nb\rc,2\n", "a bare carriage return outside quotes in 'b\\rc,2'"),
         ("text,label\na,1\nb\x00,2\n", "a NUL character in the text in 'b\\x00,2'"),
         ("sentence1,sentence2,label\na,b,1\na, ,1\n", "empty text pair in 'a, ,1'"),

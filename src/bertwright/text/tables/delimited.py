@@ -158,13 +158,15 @@ def _quoted_rows(lines: Iterable[str], delimiter: str) -> Iterator[_Cells]:
         except StopIteration:
             return
         except csv.Error as error:  # the reader goes on with the line after the one that it stopped at
-            yield _Cells(begin, without_ending("".join(taken)), [], _csv_problem(error))
+            yield _Cells(begin, without_ending("".join(taken)), [], _csv_problem(error, len(taken)))
         else:
             yield _Cells(begin, without_ending("".join(taken)), cells)
 
 
-def _csv_problem(error: csv.Error) -> str:
-    return next((reason for part, reason in _CSV_ERRORS.items() if part in str(error)), f"not CSV: {error}")
+def _csv_problem(error: csv.Error, lines: int) -> str:
+    """The reason, and of how many lines the row is: a quote that is not closed in time takes all that follow."""
+    reason = next((reason for part, reason in _CSV_ERRORS.items() if part in str(error)), f"not CSV: {error}")
+    return reason if lines == 1 else f"{reason} ({lines:,} lines)"
 
 
 @contextmanager

@@ -221,6 +221,7 @@ def test_nothing_and_what_the_model_has_no_words_for_are_told(
         ({"output": "no/such/place.jsonl"}, b"a\n", r"^cannot write \S+place.jsonl: No such file or directory"),
         ({"output": "texts.txt"}, b"a\n", r"^--output \S+texts.txt is the file of --input: choose another name$"),
         ({"output": "a.csv"}, b"a\n", r"^--output \S+a.csv: predictions are JSON lines: name it .jsonl"),
+        ({"output": "a.parquet"}, b"a\n", r"^--output \S+a.parquet: predictions are JSON lines: name it .jsonl"),
         ({"max_length": 20}, b"a\n", r"^max_length = 20 is more than the model reads: it has 19 positions$"),
         ({"model": "no/such/model"}, b"a\n", r"^no model folder no/such/model"),
     ],

@@ -119,7 +119,7 @@ class Heard:
 
 def _check_ending(output: str) -> None:
     """A table is not what comes out: an answer may be a list, or hold one."""
-    if output.lower().endswith((".csv", ".tsv")):
+    if output.lower().endswith((".csv", ".tsv", ".parquet", ".xlsx", ".gz")):
         raise UsageError(
             f"--output {output}: predictions are JSON lines: name it .jsonl, for pandas.read_json(FILE, lines=True)"
         )

@@ -37,6 +37,8 @@ FILES = {
     "multilabel, by lists in JSON": ("a.csv", 'text,labels\nx,"[""a"", ""b""]"\ny,[]\nz,\n'),
     "multilabel, by lists in Python": ("a.tsv", "text\tlabels\nx\t['a', 'b']\ny\t['a']\n"),
     "classification, of names in brackets": ("a.csv", "text,label\nx,[yes]\ny,[no]\n"),
+    "multilabel, by separators, also behind the last": ("a.csv", "text,label\nx,a|b|\ny,a|\nz,b|\n"),
+    "classification, with a sign behind each": ("a.tsv", "text\tlabel\nx\tyes,\ny\tno,\n"),
     "multilabel, by lists": ("a.jsonl", '{"text": "x", "labels": ["a", "b"]}\n'),
     "regression": ("a.tsv", "sentence1\tsentence2\tscore\nx\ty\t2.500\nz\ty\t3\n"),
     "regression, with what is no number": ("a.csv", "text,label\nx,1.5\ny,nan\nz,-inf\n"),

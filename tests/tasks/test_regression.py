@@ -66,12 +66,17 @@ def test_numbers(cell: object, value: float | None):
     assert number({"score": cell}) == value
 
 
-@pytest.mark.parametrize("cell", ["high", "nan", "inf", "1,5", "1e39"])
+@pytest.mark.parametrize("cell", ["high", "nan", "inf", "1,5,2", "1e39"])
 def test_what_is_no_number(cell: str):
     with pytest.raises(
         UnusableCellError, match=r"(is no number|is not a finite number|is too large a number: 1e\+18 at most)$"
     ):
         number({"score": cell})
+
+
+def test_a_decimal_comma_is_told_of():
+    with pytest.raises(UnusableCellError, match=r"^the label '1,5' is no number: write '1\.5'$"):
+        number({"score": "1,5"})
 
 
 def test_learning_needs_two_numbers():

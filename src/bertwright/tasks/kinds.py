@@ -288,12 +288,15 @@ def _are_lists(names: list[str]) -> bool:
 
 
 def _separator(names: list[str], wanted: str | None) -> str | None:
-    """What stands between labels, if it does: each part of a cell must also stand alone in another one."""
-    alone = set(names)
+    """What stands between labels, if it does: most parts of the cells must also stand alone in another one.
+
+    Behind the last label of a cell it may stand, too: `joy|` is `joy`.
+    """
     for separator in (wanted,) if wanted else SEPARATORS:
-        several = [name for name in names if separator in name]
-        parts = {part.strip() for name in several for part in name.split(separator)} - {""}
-        if several and (wanted or len(parts & alone) > len(parts) // 2):
+        cells = [{part.strip() for part in name.split(separator)} - {""} for name in names]
+        alone = {part for cell in cells if len(cell) == 1 for part in cell}
+        parts = {part for cell in cells if len(cell) > 1 for part in cell}
+        if (wanted and any(separator in name for name in names)) or len(parts & alone) > len(parts) // 2:
             return separator
     return None
 

@@ -102,12 +102,21 @@ def number_of(value: object) -> float | None:
     try:
         found = float(text)
     except ValueError as error:
-        raise UnusableCellError(f"the label {text[:60]!r} is no number") from error
+        raise UnusableCellError(f"the label {text[:60]!r} is no number{_with_a_point(text)}") from error
     if not math.isfinite(found):
         raise UnusableCellError(f"the label {text!r} is not a finite number")
     if abs(found) > _LARGEST:
         raise UnusableCellError(f"the label {text!r} is too large a number: {_LARGEST:g} at most")
     return found
+
+
+def _with_a_point(text: str) -> str:
+    """What to write for a number with a decimal comma."""
+    try:
+        float(pointed := text.replace(",", ".", 1))
+    except ValueError:
+        return ""
+    return f": write {pointed!r}"
 
 
 def is_yes(value: object, column: str) -> bool:

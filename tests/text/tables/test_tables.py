@@ -399,6 +399,8 @@ def test_the_form_is_found_and_described_on_one_line(
     [
         ("good\t1\n", {}, ":1: the first row has no column name that is known: 'good', '1'; if it is data, name the 2 "
          "columns (such as --columns text label, `_` for one to leave out); if it is a header, set --text-column"),
+        ("text,label\na,1\n", {}, ":1: no tab in 'text,label'; if commas separate the columns, give the file a name in "
+         ".csv"),
         ("a\t1\tx\n", {"columns": ["text", "label"]}, ":1: --columns gives 2 names and the file has 3 columns: 'a', "
          "'1', 'x'; name each of them, `_` for one to leave out"),
         ("text\tlabel\na\t1\n", {"label_column": "lable"}, ": no column 'lable' (--label-column); the columns are "
@@ -431,6 +433,17 @@ def test_columns_that_cannot_be_told_are_listed(
     with pytest.raises(UsageError) as caught:
         open_table(path, **options)  # type: ignore[arg-type]
     assert str(caught.value).startswith(f"{path}{message}")
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv"])
+def test_line_ends_of_old_macs_are_told_of(tmp_path: Path, name: str) -> None:
+    path = put(tmp_path / name, "text\tlabel\ra\t1\rb\t0\r")
+    with pytest.raises(DataError) as caught:
+        open_table(path)
+    assert str(caught.value) == (
+        f"{path}:1: carriage returns stand alone where lines should end, as on old Macs; convert the file: "
+        "tr '\\r' '\\n' < OLD > NEW"
+    )
 
 
 def test_a_header_read_as_data_is_warned_of(tmp_path: Path) -> None:

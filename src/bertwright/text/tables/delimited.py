@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bertwright.errors import DataError, UsageError
-from bertwright.text.complaints import all_shown, counted, place
+from bertwright.text.complaints import all_shown, counted, place, shown
 from bertwright.text.lines import without_ending
 from bertwright.text.tables.cells import LONGEST_CELL
 from bertwright.text.tables.columns import IGNORED, Named, is_header
@@ -29,6 +29,9 @@ _CSV_ERRORS = {  # part of the module's own text → what a user can look for
     "new-line character": "a bare carriage return outside quotes",
     "field larger": f"a cell longer than {LONGEST_CELL:,} characters: is a quote never closed?",
 }
+_OLD_LINE_ENDS = (
+    "carriage returns stand alone where lines should end, as on old Macs; convert the file: tr '\\r' '\\n' < OLD > NEW"
+)
 
 
 class _Cells(NamedTuple):
@@ -106,12 +109,14 @@ def open_delimited(
     first = next((row for row in _rows(lines, delimiter, quoted=quoted) if not row.is_blank), None)
     if first is None:
         raise DataError(f"{place(path)}: the file is empty")
+    if "\r" in first.raw and len(list(islice(lines, 2))) == 1:
+        raise DataError(f"{place(path, first.line)}: {_OLD_LINE_ENDS}")
     if first.problem:
         raise DataError(f"{place(path, first.line)}: the first row cannot be read: {first.problem}")
     has_header = is_header(first.cells, named)
     if columns is None:
         if not has_header:
-            raise UsageError(_no_header(path, first))
+            raise UsageError(_no_header(path, first, delimiter))
         names = tuple(cell.strip() for cell in first.cells)
         return Delimited(lines, names, delimiter, quoted, header_line=first.line)
     if len(columns) != len(first.cells):
@@ -179,11 +184,14 @@ def _long_cells() -> Iterator[None]:
         csv.field_size_limit(limit)
 
 
-def _no_header(path: Path, first: _Cells) -> str:
+def _no_header(path: Path, first: _Cells, delimiter: str) -> str:
+    where = place(path, first.line)
+    if delimiter == "\t" and len(first.cells) == 1 and "," in first.raw:
+        return f"{where}: no tab in {shown(first.raw)}; if commas separate the columns, give the file a name in .csv"
     return (
-        f"{place(path, first.line)}: the first row has no column name that is known: {all_shown(first.cells)}; if it "
-        f"is data, name the {len(first.cells)} columns (such as --columns text label, `{IGNORED}` for one to leave "
-        "out); if it is a header, set --text-column and --label-column"
+        f"{where}: the first row has no column name that is known: {all_shown(first.cells)}; if it is data, name the "
+        f"{counted(len(first.cells), 'column')} (such as --columns text label, `{IGNORED}` for one to leave out); if "
+        "it is a header, set --text-column and --label-column"
     )
 
 

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from small import QUICK, Finetune, rows, write_bert, write_csv
@@ -22,16 +23,26 @@ from bertwright.model.heads import SequenceClassifier
 from bertwright.settings import FinetuneSettings
 from bertwright.tasks.checks.files import LabelledFiles
 from bertwright.tasks.checks.finding import Finding
+from bertwright.tasks.checks.labels import unseen_labels
 from bertwright.tasks.checks.listed import all_findings
-from bertwright.tasks.checks.of_rows import one_sided_numbers
+from bertwright.tasks.checks.of_rows import (
+    endless_sentences,
+    never_unanswered,
+    numbers_elsewhere,
+    one_sided_numbers,
+)
 from bertwright.tasks.checks.reading import Reading
 from bertwright.tasks.checks.repeats import contradictions
 from bertwright.tasks.classification import Classification
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.multilabel import MultiLabel
+from bertwright.tasks.questions import Questions
 from bertwright.tasks.regression import Regression
+from bertwright.tasks.tagging import Sentence, Tagging
 from bertwright.text.lines import Lines
+from bertwright.text.tables.answers import Answer
 from bertwright.text.tables.conll import TAGS, WORDS, open_conll
+from bertwright.text.tables.questions import QuestionRow
 from bertwright.text.tables.texts import Row
 from bertwright.text.wordpiece import WordPiece
 
@@ -102,6 +113,12 @@ def with_both_labels(copy: Copy) -> list[str]:
     return [f"train:{201 + n} ≠ train:{1 + n}" for n in range(10)]
 
 
+def with_what_is_not_seen(copy: Copy) -> list[str]:
+    for place in range(20):
+        copy.rows["train"][place][1] += "\u200b"
+    return [f"train:{1 + place}" for place in range(20)]
+
+
 def spelt_in_two_ways(copy: Copy) -> list[str]:
     for part in copy.rows.values():
         part[:] = [[text, ("very bad", "good")[int(label)]] for text, label in part]
@@ -141,6 +158,19 @@ def nearly_one_label(copy: Copy) -> list[str]:
 def hardly_a_text(copy: Copy) -> list[str]:
     copy.rows["train"][5][0] = copy.rows["train"][6][0] = "."
     return ["train:6", "train:7"]
+
+
+def without_values(copy: Copy) -> list[str]:
+    copy.rows["train"][5][0] = "NaN"
+    for place in range(7, 27):
+        copy.rows["train"][place][1] = "nan"
+    return ["train:6", *(f"train:{1 + place}" for place in range(7, 27))]
+
+
+def decoded_wrongly(copy: Copy) -> list[str]:
+    for row in copy.rows["train"][10:20]:
+        row[0] += " schön – so".encode().decode("cp1252")
+    return [f"train:{11 + n}" for n in range(10)]
 
 
 def too_long(copy: Copy) -> list[str]:
@@ -209,12 +239,20 @@ PLANTED: list[tuple[Plant, str, str, str]] = [
         "error",
         "labels that differ in form alone: 'very",
     ),
+    (with_what_is_not_seen, "look-alike-labels", "error", "labels that differ in form alone: '0' (rows: "),
     (a_label_in_test_alone, "unseen-labels", "error", "test: 1 label that train does not have: '2'"),
     (labels_of_another_file, "unseen-labels", "error", "test: 1 label that train does not have: 'odd'"),
     (a_label_in_train_alone, "missing-labels", "warning", "test: 1 of 2 labels of train does not occur: '0'"),
     (a_rare_label, "rare-labels", "warning", "train: 1 of 3 labels occurs fewer than 5 times: '2'"),
     (nearly_one_label, "one-sided-labels", "warning", "have the label '1': to say it always has an accuracy of 0.96"),
     (hardly_a_text, "tiny-texts", "warning", "train: 2 of 400 rows (0.5%) have a text of no more than one character"),
+    (
+        without_values,
+        "missing-values",
+        "warning",
+        "train: 21 of 400 rows (5.2%) have 'NaN' or the like for a text or a",
+    ),
+    (decoded_wrongly, "wrong-encoding", "warning", "train: 10 of 400 rows (2.5%) have signs of a wrong encoding, such"),
     (too_long, "cut-texts", "warning", "train: 40 of 400 texts (10.0%) are longer than 128 tokens and lose their end"),
     (of_another_script, "unknown-tokens", "error", "of the tokens are [UNK], such as "),
     (of_a_few_unknown_signs, "unknown-tokens", "warning", "2.73% of the tokens are [UNK], such as '🤦', '嘢'"),
@@ -414,6 +452,61 @@ def test_numbers(data_dir: Path, models: Path, tmp_path: Path) -> None:
     found = doctor(models, **files, **flags)
     assert found["far-numbers"]["rows"] == [f"{files['train']}:51"]
     assert found["equal-numbers"]["severity"] == "error"
+
+
+@pytest.mark.parametrize(("scale", "told"), [(1.0, False), (0.2, True), (10.0, True)])
+def test_numbers_on_another_scale(scale: float, told: bool) -> None:
+    numbers = {"train": np.linspace(0, 5, 50), "validation": scale * np.linspace(0.3, 5, 30)}
+    rows = {
+        role: Rows(
+            Path(f"{role}.csv"), [Row(f"text {n}", None, value, n) for n, value in enumerate(values.tolist(), 1)]
+        )
+        for role, values in numbers.items()
+    }
+    found = list(numbers_elsewhere(LabelledFiles(Regression(), rows)))
+    assert len(found) == told
+    if told:
+        assert found[0].text == (
+            f"validation: the numbers have a mean of {2.65 * scale:.3g}, those of train one of 2.5 (standard deviation "
+            "1.47)"
+        )
+
+
+def test_a_sentence_without_an_end() -> None:
+    made = [Sentence("a " * words, tuple((2 * n, 2 * n + 1) for n in range(words)), None, 1) for words in (9, 1001)]
+    (found,) = endless_sentences(LabelledFiles(Tagging(("PER",)), {"train": Rows(Path("t.conll"), made)}))
+    assert found.text == "train: 1 of 2 rows (50.0%) has more than 1000 words"
+
+
+@pytest.mark.parametrize(("learned", "told"), [((True, True), 1), ((True, False), 0)])
+def test_questions_without_an_answer_that_train_does_not_have(learned: tuple[bool, ...], told: int) -> None:
+    rows = {
+        role: Rows(Path(f"{role}.jsonl"), [asked(role, line, answered) for line, answered in enumerate(each, 1)])
+        for role, each in {"train": learned, "test": (True, False, False)}.items()
+    }
+    found = [str(finding) for finding in never_unanswered(LabelledFiles(Questions(), rows))]
+    assert found == told * [
+        "test: 2 of 3 rows (66.7%) have no answer, and in train each has one (test.jsonl:2 'test 2', test.jsonl:3 "
+        "'test 3'); the model will always give one, and be wrong there: add such questions to train, or take these out"
+    ]
+
+
+def asked(role: str, line: int, answered: bool) -> QuestionRow:
+    return QuestionRow(f"{role} {line}", "who?", "the dog", (Answer("dog", 4),) * answered, line)
+
+
+def test_labels_that_most_rows_have_and_train_does_not() -> None:
+    """A slip is to be corrected; where nothing fits, another column was taken."""
+    train = Rows(Path("a.csv"), [Row("x", None, "good", 1), Row("y", None, "bad", 2)])
+    advice = []
+    for labels in (("good", "bad", "good", "godo"), ("x", "y", "good")):
+        test = Rows(Path("b.csv"), [Row("z", None, label, line) for line, label in enumerate(labels, 1)])
+        (found,) = unseen_labels(LabelledFiles(Classification(("bad", "good")), {"train": train, "test": test}))
+        advice.append(found.advice)
+    assert advice == [
+        "no model can give them: correct them, or add such rows to the training file",
+        "most rows have such: is it the right --label-column, and are labels written alike in both files?",
+    ]
 
 
 @pytest.mark.parametrize(("same", "told"), [(19, 1), (17, 0), (20, 0)])

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from unicodedata import category
 
 LONGEST_SHOWN = 60
 MOST_SHOWN = 30
@@ -61,12 +62,13 @@ def one_line(error: Exception) -> str:
 def bare(label: str) -> str:
     """Return what is left of a label without case, blanks, and hyphens and underscores inside; of a number, its value.
 
-    At an end they mean something: `A-` is another grade than `A`.
+    At an end they mean something: `A-` is another grade than `A`. Signs without width, as U+200B, are never seen.
     """
+    seen = "".join(sign for sign in label if category(sign) != "Cf")
     try:
-        return str(float(label))  # -1 is not 1, either
+        return str(float(seen))  # -1 is not 1, either
     except ValueError:
-        return _INSIDE.sub("", "".join(label.casefold().split()))
+        return _INSIDE.sub("", "".join(seen.casefold().split()))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

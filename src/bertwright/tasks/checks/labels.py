@@ -59,10 +59,18 @@ def unseen_labels(files: LabelledFiles) -> Iterator[Finding]:
                 "error",
                 "unseen-labels",
                 f"{role}: {counted(len(strange), 'label')} that train does not have: {all_shown(strange)}",
-                "no model can give them: correct them, or add such rows to the training file",
+                _how_to_be_seen(rows, set(strange)),
                 _places(rows, set(strange)),
                 role=role,
             )
+
+
+def _how_to_be_seen(rows: Rows[Any], strange: set[str]) -> str:
+    """What to do about labels that no model can give; where most rows have such, the files are not of one form."""
+    labelled = [names for row in rows if (names := label_names(row))]
+    if 2 * sum(not strange.isdisjoint(names) for names in labelled) > len(labelled):
+        return "most rows have such: is it the right --label-column, and are labels written alike in both files?"
+    return "no model can give them: correct them, or add such rows to the training file"
 
 
 def missing_labels(files: LabelledFiles) -> Iterator[Finding]:

@@ -17,12 +17,17 @@ from bertwright.tasks.checks.labels import (
 )
 from bertwright.tasks.checks.of_rows import (
     answers_in_one_place,
+    endless_sentences,
     equal_choices,
     equal_numbers,
     far_numbers,
     impossible_tags,
+    missing_values,
+    never_unanswered,
+    numbers_elsewhere,
     one_sided_numbers,
     tiny_texts,
+    wrong_encoding,
 )
 from bertwright.tasks.checks.reading import (
     Reading,
@@ -58,14 +63,16 @@ QUICK: tuple[Check, ...] = (
     contradictions,
     repeated_texts,
     tiny_texts,
+    missing_values,
+    wrong_encoding,
 )
 """A pass over the rows each: they take no longer than to read them."""
 OF_TASK: Mapping[type, tuple[Check, ...]] = MappingProxyType(
     {
-        Tagging: (impossible_tags,),
-        Questions: (shared_contexts,),
+        Tagging: (impossible_tags, endless_sentences),
+        Questions: (shared_contexts, never_unanswered),
         Choice: (shared_contexts, answers_in_one_place, equal_choices),
-        Regression: (far_numbers, equal_numbers, one_sided_numbers),
+        Regression: (far_numbers, equal_numbers, one_sided_numbers, numbers_elsewhere),
     }
 )
 """As quick as these, for one task alone."""

@@ -405,9 +405,20 @@ def test_files_that_are_missing_or_too_many(names: list[str], text: str, tmp_pat
         find_files(tmp_path / "rte", GLUE.tasks["rte"])
 
 
-def test_a_form_that_nobody_knows_is_refused(tmp_path: Path):
-    write(tmp_path / "rte" / "train.tsv", [("one", "two", "three"), ("a", "b", "c")])
-    with pytest.raises(UsageError, match=r"train\.tsv: not in a form that RTE is known in"):
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("one\ttwo\tthree\na\tb\tc\n", r"train\.tsv:1: the first row has no column name that is known: 'one'"),
+        ("", r"train\.tsv: the file is empty"),
+        ("sentence1\tsentence2\tlabel\n", r"train\.tsv: there are no rows in it"),
+        ("sentence1\tsentence2\tlabel\na\tb\t-1\n", r"train\.tsv: no label in its first row"),
+        ("sentence1\tsentence2\tlabel\na\tb\n", r"train\.tsv:2: 2 columns where 3 are expected"),
+    ],
+)
+def test_a_form_that_nobody_knows_is_refused(text: str, reason: str, tmp_path: Path):
+    (tmp_path / "rte").mkdir()
+    (tmp_path / "rte" / "train.tsv").write_text(text)
+    with pytest.raises(UsageError, match=rf"^RTE: \S+{reason}.*; a file in another form than the published one: use"):
         find_files(tmp_path / "rte", GLUE.tasks["rte"])
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from bertwright.errors import DataError, UsageError
 from bertwright.settings import TableSettings
 from bertwright.tasks.kinds import TASKS
+from bertwright.text.complaints import place
 from bertwright.text.tables.bad_rows import BadRow
 
 Options = Mapping[str, Any]
@@ -191,7 +192,7 @@ def find_files(folder: Path, task: SuiteTask) -> TaskFiles:
     train = _one(folder, task, "train")
     form = _form(train, task)
     others = [path for role in _HELD_OUT for path in islice(_tables(folder, task, role), 1)]
-    labelled = [path for path in others if is_labelled(path, task, form)]
+    labelled = [path for path in others if _unfit(path, task, form) is None]
     if not labelled:
         raise UsageError(f"{folder}: no labelled file to report on: dev.*, val.* or test.* like {train.name}")
     validation = labelled[-2] if len(labelled) > 1 else None
@@ -199,22 +200,28 @@ def find_files(folder: Path, task: SuiteTask) -> TaskFiles:
     return TaskFiles(train, validation, labelled[-1], form, tuple(left_out), _positive(train, task, form))
 
 
-def is_labelled(path: Path, task: SuiteTask, form: Options) -> bool:
-    """Whether a file can be read so, with labels in its first row."""
+def _unfit(path: Path, task: SuiteTask, form: Options) -> str | None:
+    """Why a file cannot be read so, with labels in its first row; None where it can."""
     try:
         table = TASKS[task.kind].table(path, TableSettings.create(form), labelled=True)
         first = next(table.rows(), None)
-    except (UsageError, DataError):
-        return False
-    return first is not None and not isinstance(first, BadRow) and getattr(first, "label", None) not in _UNLABELLED
+    except (UsageError, DataError) as error:
+        return str(error)
+    if isinstance(first, BadRow):
+        return f"{place(path, first.line)}: {first.reason}"
+    if first is None:
+        return f"{place(path)}: there are no rows in it"
+    return f"{place(path)}: no label in its first row" if getattr(first, "label", None) in _UNLABELLED else None
 
 
 def _form(train: Path, task: SuiteTask) -> Options:
-    fitting = (form for form in task.forms if is_labelled(train, task, form))
-    form = next(fitting, None)
-    if form is None:
-        raise UsageError(f"{train}: not in a form that {task.title} is known in; fine-tune on it by name: `finetune`")
-    return form
+    reasons = []
+    for form in task.forms:
+        reason = _unfit(train, task, form)
+        if reason is None:
+            return form
+        reasons.append(reason)
+    raise UsageError(f"{task.title}: {reasons[0]}; a file in another form than the published one: use `finetune`")
 
 
 def _positive(train: Path, task: SuiteTask, form: Options) -> str | None:

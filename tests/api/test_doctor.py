@@ -23,7 +23,7 @@ from bertwright.model.heads import SequenceClassifier
 from bertwright.settings import FinetuneSettings
 from bertwright.tasks.checks.files import LabelledFiles
 from bertwright.tasks.checks.finding import Finding
-from bertwright.tasks.checks.labels import unseen_labels
+from bertwright.tasks.checks.labels import empty_labels, unseen_labels
 from bertwright.tasks.checks.listed import all_findings
 from bertwright.tasks.checks.of_rows import (
     endless_sentences,
@@ -493,6 +493,14 @@ def test_questions_without_an_answer_that_train_does_not_have(learned: tuple[boo
 
 def asked(role: str, line: int, answered: bool) -> QuestionRow:
     return QuestionRow(f"{role} {line}", "who?", "the dog", (Answer("dog", 4),) * answered, line)
+
+
+def test_columns_of_labels_that_no_row_says_yes_to() -> None:
+    files = LabelledFiles(MultiLabel(("awe", "joy")), {"train": Rows(Path("a.csv"), [Row("x", None, ("joy",), 1)])})
+    assert [str(finding) for finding in empty_labels(files)] == [
+        "train: 1 of 2 labels occurs in no row: 'awe'; the model has them and can hardly learn to give them: add rows, "
+        "or leave them out of --label-columns"
+    ]
 
 
 def test_labels_that_most_rows_have_and_train_does_not() -> None:

@@ -98,13 +98,14 @@ class MultiLabel(TextTask[Names]):
     @classmethod
     def learn(cls, rows: Rows[Row[Names]], settings: FinetuneSettings) -> Self:
         """See `FinetuneTask`."""
-        labels = label_order([name for row in rows for name in row.label or ()])
+        given = [name for row in rows for name in row.label or ()]
+        labels = label_order([*given, *(settings.label_columns or ())])
         long = LongTexts.wanted(settings)
         task = cls(labels, focal_gamma=settings.focal_gamma, best_metric=settings.best_metric, long=long)
         if settings.class_weights == "balanced":
             positives = task.numbers(rows).sum(axis=0, dtype=np.float64)
             others = np.maximum(len(rows) - positives, 1)  # what all texts have is to be learned, too
-            task.positive_weights = torch.from_numpy(others / positives)
+            task.positive_weights = torch.from_numpy(others / np.maximum(positives, 1))
         return task
 
     @classmethod

@@ -33,6 +33,20 @@ def rare_labels(files: LabelledFiles) -> Iterator[Finding]:
         )
 
 
+def empty_labels(files: LabelledFiles) -> Iterator[Finding]:
+    """Columns of labels in which no row of the training set has a yes."""
+    occurring = set(named(files.train))
+    if empty := [name for name in files.task.labels if name not in occurring]:
+        yield Finding(
+            "warning",
+            "empty-labels",
+            f"train: {len(empty)} of {len(files.task.labels)} labels {agreeing(len(empty), 'occurs', 'occur')} in no "
+            f"row: {all_shown(empty)}",
+            "the model has them and can hardly learn to give them: add rows, or leave them out of --label-columns",
+            role="train",
+        )
+
+
 def one_sided_labels(files: LabelledFiles) -> Iterator[Finding]:
     """One label that nearly all rows have; where a row has one."""
     counts = Counter(names[0] for row in files.train if len(names := label_names(row)) == 1)
@@ -51,7 +65,7 @@ def one_sided_labels(files: LabelledFiles) -> Iterator[Finding]:
 
 
 def unseen_labels(files: LabelledFiles) -> Iterator[Finding]:
-    """Labels of a held-out file that training never sees: fine-tuning refuses them."""
+    """Labels of a held-out file that training never sees: fine-tuning refuses them, unless columns are named so."""
     known = set(named(files.train))
     for role, rows in files.held_out.items():
         if strange := sorted(set(named(rows)) - known):

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from bertwright.tasks.checks.files import LabelledFiles
 from bertwright.tasks.checks.finding import SEVERITIES, Finding
 from bertwright.tasks.checks.labels import (
+    empty_labels,
     look_alike_labels,
     missing_labels,
     one_sided_labels,
@@ -46,6 +47,7 @@ from bertwright.tasks.checks.repeats import (
     shared_texts,
 )
 from bertwright.tasks.choice import Choice
+from bertwright.tasks.multilabel import MultiLabel
 from bertwright.tasks.questions import Questions
 from bertwright.tasks.regression import Regression
 from bertwright.tasks.tagging import Tagging
@@ -69,6 +71,7 @@ QUICK: tuple[Check, ...] = (
 """A pass over the rows each: they take no longer than to read them."""
 OF_TASK: Mapping[type, tuple[Check, ...]] = MappingProxyType(
     {
+        MultiLabel: (empty_labels,),
         Tagging: (impossible_tags, endless_sentences),
         Questions: (shared_contexts, never_unanswered),
         Choice: (shared_contexts, answers_in_one_place, equal_choices),

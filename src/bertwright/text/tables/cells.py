@@ -5,6 +5,7 @@ Parquet becomes the text that it is mostly written as: 1, 0.5, true.
 Knows nothing of rows or files.
 """
 
+import ast
 import json
 import math
 import re
@@ -80,14 +81,28 @@ def labels_of(value: object, separator: str | None = None) -> tuple[str, ...]:
 
 def _listed(text: str, separator: str | None) -> list[object]:
     if separator is None and text.lstrip().startswith("["):
-        try:
-            listed = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise UnusableCellError(f"the labels begin with [ but are no JSON list: {error}") from error
+        listed = _json_or_python(text)
         if isinstance(listed, list):
             return listed
     used = separator or next((sign for sign in SEPARATORS if sign in text), None)
     return [text] if used is None else list(text.split(used))
+
+
+def _json_or_python(text: str) -> object:
+    """What a cell holds as JSON, or as Python writes it, as pandas does with lists in a .csv."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        problem = error
+    try:
+        found = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        found = None
+    if repr(found) != text.strip():  # ['a' 'b'], as NumPy writes it, would be one label to Python
+        raise UnusableCellError(
+            f'the labels begin with [ but are no list as JSON or Python writes it, such as ["a", "b"]: {problem}'
+        )
+    return found
 
 
 def number_of(value: object) -> float | None:

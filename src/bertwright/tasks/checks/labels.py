@@ -7,6 +7,7 @@ from typing import Any
 from bertwright.tasks.checks.files import LabelledFiles, label_names, named, where
 from bertwright.tasks.checks.finding import Finding, first, rows_have
 from bertwright.tasks.finetuning import Rows
+from bertwright.tasks.multilabel import MultiLabel
 from bertwright.text.complaints import agreeing, all_shown, bare, counted, shown
 
 FEWEST = 5
@@ -35,12 +36,13 @@ def rare_labels(files: LabelledFiles) -> Iterator[Finding]:
 
 def empty_labels(files: LabelledFiles) -> Iterator[Finding]:
     """Columns of labels in which no row of the training set has a yes."""
-    occurring = set(named(files.train))
-    if empty := [name for name in files.task.labels if name not in occurring]:
+    assert isinstance(files.task, MultiLabel)
+    labels, occurring = files.task.labels, set(named(files.train))
+    if empty := [name for name in labels if name not in occurring]:
         yield Finding(
             "warning",
             "empty-labels",
-            f"train: {len(empty)} of {len(files.task.labels)} labels {agreeing(len(empty), 'occurs', 'occur')} in no "
+            f"train: {len(empty)} of {len(labels)} labels {agreeing(len(empty), 'occurs', 'occur')} in no "
             f"row: {all_shown(empty)}",
             "the model has them and can hardly learn to give them: add rows, or leave them out of --label-columns",
             role="train",

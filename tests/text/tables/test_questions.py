@@ -78,10 +78,11 @@ def test_the_first_form_of_cmrc_2018_gives_no_places(tmp_path: Path) -> None:
     asks = [
         {"query_id": "TRAIN_186_QUERY_0", "query_text": "范廷颂是什么时候被任为主教的？", "answers": ["1963年"]},
         {"query_id": "TRAIN_186_QUERY_1", "query_text": "他被擢升过几次？", "answers": ["被擢升为", "三次"]},
+        {"query_id": "TRAIN_186_QUERY_2", "query_text": "他1990年怎么了？", "answers": ["被擢升为"]},
     ]
     content = [{"context_id": "TRAIN_186", "context_text": context, "qas": asks, "title": "范廷颂"}]
     file = open_questions(put(tmp_path / "cmrc.json", content))
-    first, second = file.rows()
+    first, second, third = file.rows()
     place = context.index("1963年")
     title = "范廷颂"
     assert first == QuestionRow(
@@ -89,10 +90,12 @@ def test_the_first_form_of_cmrc_2018_gives_no_places(tmp_path: Path) -> None:
     )
     assert isinstance(second, BadRow)
     assert second.reason == "question 'TRAIN_186_QUERY_1': the answer '三次' does not stand in the context"
+    assert isinstance(third, QuestionRow)
+    assert third.answers == (Answer("被擢升为", context.index("被擢升为")),)
     assert file.form == "JSON list of contexts (as CMRC 2018)"
     assert file.warnings == (
         f"{tmp_path}/cmrc.json: answers without answer_start that stand more than once in their contexts, and are "
-        "taken from the first place: 1; give the right place with answer_start",
+        "taken from the first place: 1 (question 'TRAIN_186_QUERY_2'); give the right place with answer_start",
     )
 
 
@@ -213,8 +216,8 @@ def test_the_nearest_place_within_ten_characters_is_taken(tmp_path: Path, text: 
     (row,) = file.rows()
     assert row.answers == (Answer(text, found),)
     moved = (
-        f"{path}: answers that stand up to 10 characters beside their answer_start, and are taken from there: 1; "
-        "was it counted in other units, or before the context was changed?"
+        f"{path}: answers that stand up to 10 characters beside their answer_start, and are taken from there: 1 "
+        f"(question {row.id!r}); was it counted in other units, or before the context was changed?"
     )
     assert file.warnings == (() if given == found else (moved,))
 
@@ -226,7 +229,7 @@ def test_warnings_are_those_of_the_last_pass(tmp_path: Path) -> None:
     list(table.read())
     list(table.read())
     (warning,) = table.warnings
-    assert "taken from there: 1;" in warning
+    assert "taken from there: 1 (question" in warning
 
 
 def test_a_clean_pass_leaves_the_file_and_its_bad_rows_cannot_go_into_it(tmp_path: Path) -> None:

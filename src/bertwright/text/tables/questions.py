@@ -171,7 +171,7 @@ class _Reader:
         may_be_empty = not self.needs_answers
         question = text_of(_named(fields, _QUESTIONS), "question", may_be_empty=may_be_empty)
         context = text_of(_named(fields, _CONTEXTS), "context", may_be_empty=may_be_empty)
-        answers = self.answers.read(fields, context) if self.needs_answers else None
+        answers = self.answers.read(fields, context, own_id) if self.needs_answers else None
         title = fields.get("title")
         return QuestionRow(own_id, question, context, answers, line, title if isinstance(title, str) else None)
 

@@ -181,8 +181,8 @@ def mixtures(figures: Path) -> Iterator[str]:
     commits = {key: [run["versions"].get("bertwright", "unknown") for run in of["ours"]] for key, of in runs.items()}
     precisions = {key: [run["precision"] for run in (*of["ours"], *of["peer"])] for key, of in runs.items()}
     for kind, found in (("commit of bertwright", commits), ("precision", precisions)):
-        told = {SETS[key].name: ", ".join(dict.fromkeys(values)) for key, values in found.items()}
-        mixed = [f"{name} ({values})" for name, values in told.items() if ", " in values]
+        distinct = {SETS[key].name: list(dict.fromkeys(values)) for key, values in found.items()}
+        mixed = [f"{name} ({', '.join(values)})" for name, values in distinct.items() if len(values) > 1]
         if mixed:
             yield f"\nOf more than one {kind}: {'; '.join(mixed)}."
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,16 +31,13 @@ _SIGNS_SHOWN = 5
 
 def tiny_texts(files: LabelledFiles) -> Iterator[Finding]:
     """Texts of no more than one character; a Chinese one may be a word."""
-    for role, rows in files.rows.items():
-        if found := _numbers(rows, lambda row: any(map(_is_tiny, _own_texts(files, row)))):
-            yield Finding(
-                "warning",
-                "tiny-texts",
-                f"{role}: {rows_have(len(found), len(rows))} a text of no more than one character",
-                "nothing can be told from them: take them out, or look whether it is the right column",
-                _places(rows, found),
-                role=role,
-            )
+    yield from _warnings(
+        files.rows,
+        lambda row: any(map(_is_tiny, _own_texts(files, row))),
+        "tiny-texts",
+        "a text of no more than one character",
+        "nothing can be told from them: take them out, or look whether it is the right column",
+    )
 
 
 def missing_values(files: LabelledFiles) -> Iterator[Finding]:
@@ -92,32 +89,25 @@ def impossible_tags(files: LabelledFiles) -> Iterator[Finding]:
 
 def endless_sentences(files: LabelledFiles) -> Iterator[Finding]:
     """Sentences of more words than a sentence has."""
-    for role, rows in files.rows.items():
-        if found := _numbers(rows, lambda row: isinstance(row, Sentence) and len(row.words) > _LONGEST_SENTENCE):
-            yield Finding(
-                "warning",
-                "endless-sentences",
-                f"{role}: {rows_have(len(found), len(rows))} more than {_LONGEST_SENTENCE} words",
-                "is the blank line missing that ends a sentence?",
-                _places(rows, found),
-                role=role,
-            )
+    yield from _warnings(
+        files.rows,
+        lambda row: isinstance(row, Sentence) and len(row.words) > _LONGEST_SENTENCE,
+        "endless-sentences",
+        f"more than {_LONGEST_SENTENCE} words",
+        "is the blank line missing that ends a sentence?",
+    )
 
 
 def never_unanswered(files: LabelledFiles) -> Iterator[Finding]:
     """Questions without an answer in a held-out file, while each in train has one."""
-    if not all(row.answers for row in files.train):
-        return
-    for role, rows in files.held_out.items():
-        if found := _numbers(rows, lambda row: not row.answers):
-            yield Finding(
-                "warning",
-                "never-unanswered",
-                f"{role}: {rows_have(len(found), len(rows))} no answer, and in train each has one",
-                "the model will always give one, and be wrong there: add such questions to train, or take these out",
-                _places(rows, found),
-                role=role,
-            )
+    if all(row.answers for row in files.train):
+        yield from _warnings(
+            files.held_out,
+            lambda row: not row.answers,
+            "never-unanswered",
+            "no answer, and in train each has one",
+            "the model will always give one, and be wrong there: add such questions to train, or take these out",
+        )
 
 
 def answers_in_one_place(files: LabelledFiles) -> Iterator[Finding]:
@@ -139,16 +129,13 @@ def answers_in_one_place(files: LabelledFiles) -> Iterator[Finding]:
 
 def equal_choices(files: LabelledFiles) -> Iterator[Finding]:
     """Questions with the same choice twice."""
-    for role, rows in files.rows.items():
-        if found := _numbers(rows, lambda row: len(set(row.choices)) < len(row.choices)):
-            yield Finding(
-                "warning",
-                "equal-choices",
-                f"{role}: {rows_have(len(found), len(rows))} the same choice twice",
-                "which of the two is right cannot be told: correct them",
-                _places(rows, found),
-                role=role,
-            )
+    yield from _warnings(
+        files.rows,
+        lambda row: len(set(row.choices)) < len(row.choices),
+        "equal-choices",
+        "the same choice twice",
+        "which of the two is right cannot be told: correct them",
+    )
 
 
 def far_numbers(files: LabelledFiles) -> Iterator[Finding]:
@@ -211,6 +198,16 @@ def equal_numbers(files: LabelledFiles) -> Iterator[Finding]:
                 "is it the right --label-column?",
                 role=role,
             )
+
+
+def _warnings(
+    rows_of: Mapping[str, Rows[Any]], has: Callable[[Any], bool], check: str, what: str, advice: str
+) -> Iterator[Finding]:
+    """A warning for each file some of whose rows have what they should not."""
+    for role, rows in rows_of.items():
+        if found := _numbers(rows, has):
+            text = f"{role}: {rows_have(len(found), len(rows))} {what}"
+            yield Finding("warning", check, text, advice, _places(rows, found), role=role)
 
 
 def _own_texts(files: LabelledFiles, row: Any) -> tuple[str, ...]:

@@ -160,6 +160,7 @@ SETS = {
         text_columns=("sentence1", "sentence2"),
         label_column="label",
         best="accuracy",
+        epochs=6,
         figures={"accuracy (dev)": ("validation", "accuracy"), "accuracy (test)": ("test", "accuracy")},
     ),
     "mrpc": QualitySet(

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from small import json_lines, rows, write_csv
 
 import bertwright
 from bertwright.api.training_run import Trained
-from bertwright.errors import BertwrightError, DataError, UsageError
+from bertwright.errors import BertwrightError, DataError, ModelFolderError, UsageError
 
 EXACT = {"precision": "fp32", "device": "cpu", "quiet": True}
 ODD = [
@@ -68,9 +69,6 @@ def test_one_text_may_be_given_without_a_list(tuned: Trained) -> None:
     (alone,) = predictor.predict("the cat")
     assert alone.scores == pytest.approx(predictor.predict(["oak", "the cat"])[1].scores, abs=1e-5)
     assert predictor.predict([]) == []
-    (pair,) = predictor.predict("the cat", "the oak")
-    assert pair.text_pair == "the oak"
-    assert pair.to_dict()["text_pair"] == "the oak"
     with pytest.raises(UsageError, match=r"^2 texts but 1 pairs: each text needs its own$"):
         predictor.predict(["a", "b"], ["c"])
 
@@ -89,13 +87,47 @@ def test_how_many_are_computed_at_a_time_changes_nothing(
         assert one["scores"] == pytest.approx(other["scores"], abs=1e-5)
 
 
-def test_pairs_and_files_without_a_header(tuned: Trained, tmp_path: Path) -> None:
+def of_pairs(tuned: Trained, folder: Path, pairs: bool | None) -> Path:
+    """The same model, but that it learned from pairs, or that nobody knows."""
+    shutil.copytree(tuned.folder, folder, ignore=shutil.ignore_patterns("run"))
+    config = json.loads((folder / "config.json").read_text())
+    assert config["bertwright"]["pairs"] is False
+    config["bertwright"]["pairs"] = pairs
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize("known", [True, None])
+def test_pairs_and_files_without_a_header(known: bool | None, tuned: Trained, tmp_path: Path) -> None:
+    model = of_pairs(tuned, tmp_path / "pairs", known)
     source = tmp_path / "pairs.tsv"
     source.write_text("1\tthe cat\tan old saw\n2\toak\tfern\n")
-    lines = predicted(tuned, source, tmp_path, columns=("_", "one", "two"), text_column="one", text_pair_column="two")
+    named = {"columns": ("_", "one", "two"), "text_column": "one", "text_pair_column": "two"}
+    lines = predicted(tuned, source, tmp_path, model=str(model), **named)
     assert [(line["text"], line["text_pair"]) for line in lines] == [("the cat", "an old saw"), ("oak", "fern")]
-    predictor = bertwright.load(tuned.folder, precision="fp32", device="cpu")
+    predictor = bertwright.load(model, precision="fp32", device="cpu")
     assert predictor.predict(["the cat", "oak"], ["an old saw", "fern"])[0].scores == lines[0]["scores"]
+    assert predictor.predict("the cat", "an old saw")[0].to_dict() == {k: v for k, v in lines[0].items() if k != "line"}
+
+
+def test_pairs_are_for_models_of_pairs_alone(tuned: Trained, tmp_path: Path) -> None:
+    """And single texts for those of single texts: what is answered to the others looks like an answer."""
+    source = tmp_path / "pairs.csv"
+    source.write_text("text,text_pair\nthe cat,an oak\n")
+    with pytest.raises(DataError) as raised:
+        predicted(tuned, source, tmp_path)
+    found = "pairs of texts, but the model reads single ones: name its column (--text-column)"
+    assert str(raised.value) == f"{source}: {found}"
+    assert [line["text"] for line in predicted(tuned, source, tmp_path, text_column="text")] == ["the cat"]
+    model = of_pairs(tuned, tmp_path / "pairs", pairs=True)
+    with pytest.raises(DataError) as raised:
+        predicted(tuned, source, tmp_path, model=str(model), text_column="text")
+    found = "single texts, but the model reads pairs: give the second ones as well"
+    assert str(raised.value) == f"{source}: {found} (in a file by --text-column and --text-pair-column)"
+    with pytest.raises(DataError, match=f"^memory: {found}"):
+        bertwright.load(model, device="cpu").predict(["the cat"])
+    with pytest.raises(ModelFolderError, match=r"config\.json: pairs should be true or false, not 'yes'$"):
+        bertwright.load(of_pairs(tuned, tmp_path / "odd", "yes"), device="cpu")  # type: ignore[arg-type]
 
 
 def test_labels_in_the_file_are_not_needed_and_not_read(tuned: Trained, tmp_path: Path) -> None:

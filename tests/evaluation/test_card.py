@@ -116,6 +116,18 @@ def test_what_transformers_would_answer_otherwise_is_said(
     assert end.strip() == "" if remark is None else remark in end
 
 
+@pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
+def test_a_model_of_pairs_is_shown_with_a_pair(task: str, tmp_path: Path) -> None:
+    card = card_of(tmp_path, METRICS | {"task": task}, task={"name": task, "pairs": True})
+    assert '.predict(["a text"], ["another text"]))\n' in card
+    assert '({"text": "a text", "text_pair": "another text"}))\n```' in card
+    assert "# A " in card
+    assert " text pair " in card.partition("\n# ")[2].partition("\n")[0]
+    single = card_of(tmp_path, METRICS | {"task": task}, task={"name": task, "pairs": False})
+    assert '.predict(["a text"]))\n' in single
+    assert "text_pair" not in single
+
+
 def test_seeds_and_the_language_of_the_base_model(tmp_path: Path) -> None:
     base = tmp_path / "base"
     base.mkdir()

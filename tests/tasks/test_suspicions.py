@@ -40,7 +40,7 @@ def test_one_label_for_all(found: list[int], truth: list[int], told: list[str]):
 
 def test_no_label_at_all():
     for logit, told in (
-        (-1.0, ["the model gives none of 3 texts a label: its thresholds are never reached"]),
+        (-1.0, ["the model gives no text a label (texts: 3): its thresholds are never reached"]),
         (1.0, []),
     ):
         tally = MultiLabel(("a", "b")).tally()
@@ -75,7 +75,7 @@ def test_numbers_that_tell_nothing():
 
 def test_no_entity():
     for found, told in (
-        (["O", "O"], ["the model finds no entity in 1 sentences: every word has the tag O"]),
+        (["O", "O"], ["the model finds no entity: every word has the tag O (sentences: 1)"]),
         (["I-A", "O"], []),
     ):
         tally = Tagging(("O", "B-A", "I-A")).tally()
@@ -91,7 +91,7 @@ def test_no_entity():
     ("no_answer", "golds", "told"),
     [
         ([0.9, 0.9], [["x"], []], ["the model says of all 2 questions that they have no answer"]),
-        ([0.1, 0.1], [["x"], []], ["the model answers all 2 questions, although 1 of them have no answer"]),
+        ([0.1, 0.1], [["x"], []], ["the model answers all 2 questions, also those without an answer (1)"]),
         ([0.1, 0.9], [["x"], []], []),
         ([0.1, 0.1], [["x"], ["x"]], []),
         ([0.9, 0.9], [[], []], []),

@@ -17,9 +17,9 @@ from bertwright.tasks.checks.reading import cut_texts_of
 from bertwright.tasks.classification import Classification
 from bertwright.tasks.finetuning import Rows
 from bertwright.tasks.kinds import TASKS, task_of
-from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.multilabel import MultiLabel
 from bertwright.tasks.regression import Regression
+from bertwright.tasks.text_reading import TextReading
 from bertwright.tasks.texts import LabelledTexts, TextTask
 from bertwright.text.tables.texts import Row
 from bertwright.text.wordpiece import WordPiece
@@ -28,7 +28,7 @@ WORDS = [f"w{place}" for place in range(90)]
 TOKENIZER = WordPiece.from_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS], max_length=41)
 NEEDED = {"model": "m", "train": "t", "output_dir": "o"}
 LABELS = tiny.CONFIG.labels
-WINDOWS = {pooling: LongTexts("window", 3, pooling) for pooling in ("mean", "max")}
+WINDOWS = {pooling: TextReading("window", 3, pooling) for pooling in ("mean", "max")}
 LENGTHS = (3, 20, 8, 31, 6)
 
 
@@ -54,7 +54,7 @@ def each_alone(task: Classification, model: torch.nn.Module) -> list[Float[Tenso
 
 @pytest.mark.parametrize("pooling", WINDOWS)
 def test_pooling_is_what_a_hand_computes(pooling: str):
-    model, task = tiny.classifier(dtype=torch.float64), Classification(LABELS, long=WINDOWS[pooling])
+    model, task = tiny.classifier(dtype=torch.float64), Classification(LABELS, reading=WINDOWS[pooling])
     examples = task.encode(rows_of(LENGTHS), TOKENIZER, 8)
     assert examples.windows is not None
     by_hand = each_alone(task, model)
@@ -93,7 +93,7 @@ def test_what_fits_is_read_as_ever(kind: type[TextTask[object]], pooling: str):
 def test_a_book_is_read_piece_by_piece(monkeypatch: pytest.MonkeyPatch):
     """Where nothing is learned: no forward pass has more tokens than a bound, and the outputs are the same."""
     monkeypatch.setattr(texts, "_AT_ONCE", 20)
-    model, task = tiny.classifier(dtype=torch.float64), Classification(LABELS, long=WINDOWS["mean"])
+    model, task = tiny.classifier(dtype=torch.float64), Classification(LABELS, reading=WINDOWS["mean"])
     batch = task.encode(rows_of(LENGTHS), TOKENIZER, 8).batch(np.arange(5))
     seen = []
     model.register_forward_pre_hook(lambda _, given: seen.append(len(given[0].ids)))
@@ -106,7 +106,7 @@ def test_a_book_is_read_piece_by_piece(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_windowed_texts_know_their_lengths():
-    examples = Classification(LABELS, long=WINDOWS["mean"]).encode(rows_of(LENGTHS), TOKENIZER, 8)
+    examples = Classification(LABELS, reading=WINDOWS["mean"]).encode(rows_of(LENGTHS), TOKENIZER, 8)
     assert examples.full_lengths.tolist() == [length + 2 for length in LENGTHS]
     assert examples.cut.tolist() == [False] * 5
     assert (examples.things, examples.places(np.array([3, 1])).tolist()) == (5, [3, 1])
@@ -115,7 +115,7 @@ def test_windowed_texts_know_their_lengths():
 
 
 def test_pairs_do_not_go_through_windows():
-    task = Classification(LABELS, long=WINDOWS["mean"])
+    task = Classification(LABELS, reading=WINDOWS["mean"])
     with pytest.raises(UsageError) as caught:
         task.encode(rows_of(LENGTHS, pairs=True), TOKENIZER, 8)
     assert str(caught.value) == (
@@ -137,21 +137,22 @@ def test_the_config_tells_how_texts_are_read(task: str, long: str):
     back = task_of(config)
     assert isinstance(back, TextTask)
     assert back.name == task
-    assert back.long == (LongTexts("window", 7, "max") if long == "window" else LongTexts(long))
+    window = TextReading("window", 7, "max", pairs=False)
+    assert back.reading == (window if long == "window" else TextReading(long, pairs=False))
     if long == "head":
         assert "long" not in config.task  # as it always was
 
 
 def test_what_is_tuned_reads_texts_as_before():
-    classifier = Classification(("a", "b"), calibrate=True, long=WINDOWS["max"])
+    classifier = Classification(("a", "b"), calibrate=True, reading=WINDOWS["max"])
     examples = classifier.encode(Rows(Path("x"), [Row("w1", None, "a", 1), Row("w2", None, "b", 2)]), TOKENIZER, 8)
     tuned = classifier.tuned(np.array([[1, 2], [0, 1]], np.float32), examples)
     assert tuned.temperature is not None
     assert classifier.temperature is None
-    assert tuned.long is tuned.judging("a").long is WINDOWS["max"]
-    labels = MultiLabel(("a", "b"), long=WINDOWS["max"])
+    assert tuned.reading is tuned.judging("a").reading is WINDOWS["max"]
+    labels = MultiLabel(("a", "b"), reading=WINDOWS["max"])
     several = labels.encode(Rows(Path("x"), [Row("w1", None, ("a",), 1)]), TOKENIZER, 8)
-    assert labels.tuned(np.array([[2, 1]], np.float32), several).long is WINDOWS["max"]
+    assert labels.tuned(np.array([[2, 1]], np.float32), several).reading is WINDOWS["max"]
 
 
 @pytest.mark.parametrize("odd", ["window", {"way": "tail"}, {"way": "window", "stride": 0, "pooling": "mean"}])

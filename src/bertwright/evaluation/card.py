@@ -11,8 +11,8 @@ from bertwright.model.config import BertConfig
 from bertwright.settings import PretrainSettings
 from bertwright.tasks.classification import TEMPERATURE
 from bertwright.tasks.figures import is_count
-from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.multilabel import THRESHOLDS
+from bertwright.tasks.text_reading import TextReading
 from bertwright.text.complaints import printable
 
 _MOST_LABELS = 50
@@ -85,6 +85,16 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
 )
 
 
+def _of_pairs(kind: _Kind) -> _Kind:
+    """What a card says of the same task over pairs of texts."""
+    return kind._replace(
+        title=kind.title.replace("text", "text pair"),
+        purpose=kind.purpose.replace("a text", "a pair of texts"),
+        ours='["a text"], ["another text"]',
+        theirs=(kind.theirs or "").replace('("a text")', '({"text": "a text", "text_pair": "another text"})'),
+    )
+
+
 def model_card(record: RunRecord, config: BertConfig) -> str:
     """What the model is, how well it does, how it was made, and how to use it.
 
@@ -92,13 +102,13 @@ def model_card(record: RunRecord, config: BertConfig) -> str:
         record: The files of its run.
         config: Its own.
     """
-    kind = _KINDS[record.task]
+    reading = TextReading.of(config.task)
+    kind = _of_pairs(_KINDS[record.task]) if reading.pairs else _KINDS[record.task]
     example = ["import bertwright", "", f'print(bertwright.load("this-folder").predict({kind.ours}))']
     if kind.theirs:
         example += ["", "from transformers import pipeline", "", f"print({kind.theirs})"]
-    long = LongTexts.of(config.task)
-    windows = long.windows or record.task in ("tagging", "qa")
-    longer = "longer ones go through overlapping windows" if windows else f"longer ones lose their {long.lost}"
+    windows = reading.windows or record.task in ("tagging", "qa")
+    longer = "longer ones go through overlapping windows" if windows else f"longer ones lose their {reading.lost}"
     return "\n".join(
         [
             metadata(kind.pipeline, record),
@@ -157,7 +167,7 @@ def _remarks(kind: _Kind, config: BertConfig) -> list[str]:
         kind.remark,
         _THRESHOLDS if tuned else None,
         _TEMPERATURE if TEMPERATURE in config.task else None,
-        _LONG if LongTexts.of(config.task).way != "head" else None,
+        _LONG if TextReading.of(config.task).way != "head" else None,
     ]
     return [line for remark in remarks if remark for line in (remark, "")]
 

@@ -23,13 +23,13 @@ from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.calibration import Reliability, best_temperature
 from bertwright.tasks.finetuning import Rows, counted
 from bertwright.tasks.focal import focal_cross_entropy
-from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.metrics import Matrix, classification_metrics, per_class
 from bertwright.tasks.ranking import Ranking
 from bertwright.tasks.row_counts import Column, RowCounts, RowTally, Weights, rows_of
 from bertwright.tasks.suspicions import Suspicion
 from bertwright.tasks.task import Outputs
-from bertwright.tasks.texts import LabelledBatch, LabelledTexts, TextAnswer, TextTask, check_known, label_order
+from bertwright.tasks.text_reading import TextReading
+from bertwright.tasks.texts import LabelledBatch, LabelledTexts, TextAnswer, TextTask, check_known, label_order, paired
 from bertwright.text.tables.texts import Cells, Row, one_label
 
 UNLABELLED = -1
@@ -64,7 +64,7 @@ class Classification(TextTask[str]):
         positive: With two labels, the one whose precision, recall and F1 are given without a suffix.
         calibrate: Whether a temperature is to be chosen on the validation set.
         temperature: What logits are divided by before they become probabilities; None where none was chosen.
-        long: What is read of texts that are too long.
+        reading: What is read of rows.
     """
 
     name: ClassVar[str] = "classification"
@@ -80,9 +80,9 @@ class Classification(TextTask[str]):
         positive: str | None = None,
         calibrate: bool = False,
         temperature: float | None = None,
-        long: LongTexts | None = None,
+        reading: TextReading | None = None,
     ) -> None:
-        super().__init__(long)
+        super().__init__(reading)
         self.labels = tuple(labels)
         self.weights = None if weights is None else torch.tensor(weights, dtype=torch.float64)
         self.smoothing, self.focal_gamma = smoothing, focal_gamma
@@ -113,7 +113,7 @@ class Classification(TextTask[str]):
             focal_gamma=settings.focal_gamma,
             positive=positive_label(labels, settings.positive_label),
             calibrate=settings.calibrate,
-            long=LongTexts.wanted(settings),
+            reading=TextReading.wanted(settings, pairs=paired(rows)),
         )
 
     @classmethod
@@ -126,7 +126,7 @@ class Classification(TextTask[str]):
         if wanted is not None and (wanted not in config.labels or len(config.labels) != 2):
             raise ModelFolderError(f"config.json: the positive label should be one of two labels, not {wanted!r}")
         positive = positive_label(config.labels, wanted)
-        return cls(config.labels, positive=positive, temperature=found, long=LongTexts.of(config.task))
+        return cls(config.labels, positive=positive, temperature=found, reading=TextReading.of(config.task))
 
     def judging(self, positive: str) -> "Classification":
         """The same task, with another label as the positive one.
@@ -147,7 +147,7 @@ class Classification(TextTask[str]):
 
     def configure(self, config: BertConfig) -> BertConfig:
         """See `FinetuneTask`."""
-        chosen = self.long.to_dict() | ({} if self.temperature is None else {TEMPERATURE: self.temperature})
+        chosen = self.reading.to_dict() | ({} if self.temperature is None else {TEMPERATURE: self.temperature})
         if self.positive != positive_label(self.labels):
             chosen[POSITIVE] = self.positive
         task = {"name": self.name, **chosen} if chosen else {}

@@ -23,12 +23,12 @@ from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.calibration import Reliability
 from bertwright.tasks.finetuning import Rows, counted
 from bertwright.tasks.focal import focal_binary_cross_entropy
-from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.metrics import LabelCounts, best_threshold, rank
 from bertwright.tasks.row_counts import RowTally, Weights, rows_of
 from bertwright.tasks.suspicions import Suspicion
 from bertwright.tasks.task import Outputs
-from bertwright.tasks.texts import LabelledBatch, LabelledTexts, TextAnswer, TextTask, check_known, label_order
+from bertwright.tasks.text_reading import TextReading
+from bertwright.tasks.texts import LabelledBatch, LabelledTexts, TextAnswer, TextTask, check_known, label_order, paired
 from bertwright.text.tables.texts import Cells, Row, several_labels
 
 Names = tuple[str, ...]
@@ -60,7 +60,7 @@ class MultiLabel(TextTask[Names]):
         positive_weights: Weight of each label's positive texts in the training loss; all 1 when None.
         focal_gamma: How little counts in the training loss what the model is sure of.
         best_metric: The figure for which thresholds are tuned; F1 micro when None.
-        long: What is read of texts that are too long.
+        reading: What is read of rows.
     """
 
     name: ClassVar[str] = "multilabel"
@@ -75,9 +75,9 @@ class MultiLabel(TextTask[Names]):
         positive_weights: NDArray[np.float64] | None = None,
         focal_gamma: float = 0.0,
         best_metric: str | None = None,
-        long: LongTexts | None = None,
+        reading: TextReading | None = None,
     ) -> None:
-        super().__init__(long)
+        super().__init__(reading)
         self.best_metric = best_metric or self.metrics[0]
         self.focal_gamma = focal_gamma
         self.labels = tuple(labels)
@@ -100,8 +100,8 @@ class MultiLabel(TextTask[Names]):
         """See `FinetuneTask`."""
         given = [name for row in rows for name in row.label or ()]
         labels = label_order([*given, *(settings.label_columns or ())])
-        long = LongTexts.wanted(settings)
-        task = cls(labels, focal_gamma=settings.focal_gamma, best_metric=settings.best_metric, long=long)
+        reading = TextReading.wanted(settings, pairs=paired(rows))
+        task = cls(labels, focal_gamma=settings.focal_gamma, best_metric=settings.best_metric, reading=reading)
         if settings.class_weights == "balanced":
             positives = task.numbers(rows).sum(axis=0, dtype=np.float64)
             others = np.maximum(len(rows) - positives, 1)  # what all texts have is to be learned, too
@@ -111,18 +111,18 @@ class MultiLabel(TextTask[Names]):
     @classmethod
     def of(cls, config: BertConfig) -> Self:
         """See `FinetuneTask`."""
-        found, long = config.task.get(THRESHOLDS), LongTexts.of(config.task)
+        found, reading = config.task.get(THRESHOLDS), TextReading.of(config.task)
         if found is None:
-            return cls(config.labels, long=long)
+            return cls(config.labels, reading=reading)
         numbers = isinstance(found, list) and all(isinstance(threshold, float | int) for threshold in found)
         if not numbers or len(found) != len(config.labels):
             needed = f"{len(config.labels)} labels need as many thresholds, which are numbers"
             raise ModelFolderError(f"config.json: {needed}, not {found!r}")
-        return cls(config.labels, np.array(found, dtype=np.float64), long=long)
+        return cls(config.labels, np.array(found, dtype=np.float64), reading=reading)
 
     def configure(self, config: BertConfig) -> BertConfig:
         """See `FinetuneTask`."""
-        task = {"name": self.name, THRESHOLDS: self.thresholds.tolist(), **self.long.to_dict()}
+        task = {"name": self.name, THRESHOLDS: self.thresholds.tolist(), **self.reading.to_dict()}
         return replace(config, labels=self.labels, problem_type=self.problem, task=task)
 
     def check(self, rows: Rows[Row[Names]], source: str) -> None:

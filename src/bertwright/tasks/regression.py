@@ -14,12 +14,12 @@ from bertwright.errors import DataError
 from bertwright.model.config import BertConfig
 from bertwright.settings import FinetuneSettings, TableSettings
 from bertwright.tasks.finetuning import Rows
-from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.metrics import regression_metrics
 from bertwright.tasks.row_counts import Column, RowTally, Weights
 from bertwright.tasks.suspicions import Suspicion
 from bertwright.tasks.task import Batch, Outputs
-from bertwright.tasks.texts import LabelledBatch, LabelledTexts, TextAnswer, TextTask
+from bertwright.tasks.text_reading import TextReading
+from bertwright.tasks.texts import LabelledBatch, LabelledTexts, TextAnswer, TextTask, paired
 from bertwright.text.tables.texts import Cells, Row, number
 
 SCORE = "score"
@@ -67,17 +67,16 @@ class Regression(TextTask[float]):
     @classmethod
     def learn(cls, rows: Rows[Row[float]], settings: FinetuneSettings) -> Self:
         """See `FinetuneTask`."""
-        del rows
-        return cls(LongTexts.wanted(settings))
+        return cls(TextReading.wanted(settings, pairs=paired(rows)))
 
     @classmethod
     def of(cls, config: BertConfig) -> Self:
         """See `FinetuneTask`."""
-        return cls(LongTexts.of(config.task))
+        return cls(TextReading.of(config.task))
 
     def configure(self, config: BertConfig) -> BertConfig:
         """See `FinetuneTask`."""
-        chosen = self.long.to_dict()
+        chosen = self.reading.to_dict()
         task = {"name": self.name, **chosen} if chosen else {}
         return replace(config, labels=self.labels, problem_type=self.problem, task=task)
 

@@ -8,14 +8,14 @@ from typing import Any
 SENTENCES: Mapping[str, str] = MappingProxyType(
     {
         "one_label": "the model gives all {count} texts the label {label!r}: it tells nothing apart",
-        "no_label": "the model gives none of {count} texts a label: its thresholds are never reached",
+        "no_label": "the model gives no text a label (texts: {count}): its thresholds are never reached",
         "one_number": "the model gives all {count} texts the same number, {number:g}",
         "no_correlation": "the model's numbers do not rise with the true ones in {count} texts: Pearson's correlation "
         "is {pearson:.3f}",
-        "no_entity": "the model finds no entity in {count} sentences: every word has the tag {tag}",
+        "no_entity": "the model finds no entity: every word has the tag {tag} (sentences: {count})",
         "one_place": "the model always chooses place {place}, counted from 0, in {count} questions",
         "always_silent": "the model says of all {count} questions that they have no answer",
-        "never_silent": "the model answers all {count} questions, although {bare} of them have no answer",
+        "never_silent": "the model answers all {count} questions, also those without an answer ({bare})",
     }
 )
 """What is said of each kind of oddity."""

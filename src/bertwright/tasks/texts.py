@@ -20,8 +20,8 @@ from bertwright.model.flat import FlatTokens
 from bertwright.model.heads import Headed, SequenceClassifier
 from bertwright.settings import TableSettings
 from bertwright.tasks.finetuning import Limit, PlainTask, Rows, key_of, lines_shown
-from bertwright.tasks.long_texts import LongTexts
 from bertwright.tasks.task import Batch
+from bertwright.tasks.text_reading import TextReading
 from bertwright.text.complaints import bare, counted
 from bertwright.text.long_texts import head_and_tail, in_windows
 from bertwright.text.tables.table import Table
@@ -156,6 +156,11 @@ def texts_of(row: Row[Any]) -> tuple[str, ...]:
     return (row.text,) if row.pair is None else (row.text, row.pair)
 
 
+def paired(rows: Rows[Row[Any]]) -> bool:
+    """Whether rows have two texts each; all are like the first."""
+    return rows.items[0].pair is not None
+
+
 def label_order(labels: Sequence[str]) -> tuple[str, ...]:
     """The distinct labels in the order of the logits: by number where all are whole numbers, else by name."""
     distinct = set(labels)
@@ -223,7 +228,7 @@ class TextTask(PlainTask, ABC, Generic[LabelT]):
         problem: What transformers calls the task, whose class for all of these is the same.
 
     Args:
-        long: What is read of texts that are too long.
+        reading: What is read of rows.
     """
 
     problem: ClassVar[str]
@@ -231,8 +236,8 @@ class TextTask(PlainTask, ABC, Generic[LabelT]):
     asked = staticmethod(text_rows)
     shown = staticmethod(texts_of)
 
-    def __init__(self, long: LongTexts | None = None) -> None:
-        self.long = long or LongTexts()
+    def __init__(self, reading: TextReading | None = None) -> None:
+        self.reading = reading or TextReading()
 
     @staticmethod
     @abstractmethod
@@ -269,23 +274,25 @@ class TextTask(PlainTask, ABC, Generic[LabelT]):
 
     def limit(self, max_length: int) -> Limit:
         """See `FinetuneTask`."""
-        return Limit(max_length, self.long.lost)
+        return Limit(max_length, self.reading.lost)
 
     def encode(self, rows: Rows[Row[LabelT]], tokenizer: WordPiece, max_length: int) -> LabelledTexts:
         """Token ids of the rows' texts or pairs, with their labels.
 
         Raises:
+            DataError: Not pairs where the model reads these, or pairs where it does not.
             UsageError: Pairs are to go through windows, or `max_length` leaves no room for text.
         """
+        self.reading.check(rows.path, pairs=paired(rows))
         texts, windows = [row.text for row in rows], None
-        pairs = [row.pair or "" for row in rows] if rows.items[0].pair is not None else None
-        match self.long.way:
+        pairs = [row.pair or "" for row in rows] if paired(rows) else None
+        match self.reading.way:
             case "head":
                 encoded = tokenizer.encode(texts, pairs, max_length=max_length)
             case "head+tail":
                 encoded = head_and_tail(tokenizer, texts, pairs, max_length=max_length)
             case "window" if pairs is None:
-                encoded, windows = in_windows(tokenizer, texts, max_length=max_length, stride=self.long.stride)
+                encoded, windows = in_windows(tokenizer, texts, max_length=max_length, stride=self.reading.stride)
             case _:
                 raise UsageError(
                     f"{rows.path}: long = window is for single texts, and these are pairs: head and head+tail cut the "
@@ -302,6 +309,6 @@ class TextTask(PlainTask, ABC, Generic[LabelT]):
         if not isinstance(batch, LabelledBatch) or batch.windows is None:
             return logits(model, batch)
         if torch.is_grad_enabled():  # all windows of a text have one loss
-            return self.long.pooled(logits(model, batch), batch.windows)
+            return self.reading.pooled(logits(model, batch), batch.windows)
         parts = [replace(batch, tokens=part) for part in batch.tokens.parts(_AT_ONCE)]
-        return self.long.pooled(torch.cat([logits(model, part) for part in parts]), batch.windows)
+        return self.reading.pooled(torch.cat([logits(model, part) for part in parts]), batch.windows)

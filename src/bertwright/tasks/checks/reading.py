@@ -20,7 +20,7 @@ from bertwright.tasks.choice import ChoiceExamples
 from bertwright.tasks.finetuning import Rows, TaskExamples
 from bertwright.tasks.kinds import AnyTask
 from bertwright.tasks.questions import QuestionExamples, Questions, half_of
-from bertwright.tasks.texts import LabelledTexts, TextTask
+from bertwright.tasks.texts import LabelledTexts, TextTask, paired
 from bertwright.text.complaints import all_shown
 from bertwright.text.corpus.words import has_chinese
 from bertwright.text.wordpiece import WordPiece
@@ -198,10 +198,9 @@ def _kept(lengths: NDArray[np.integer[Any]], now: int, enough: int) -> str:
 
 def _other_ways(task: AnyTask, rows: Rows[Any]) -> str:
     """Other ways to read a text that is too long, where its task has them and its head alone is read."""
-    if not isinstance(task, TextTask) or task.long.way != "head":
+    if not isinstance(task, TextTask) or task.reading.way != "head":
         return ""
-    paired = rows.items[0].pair is not None
-    return f"; {'--long head+tail reads the ends, too' if paired else '--long window reads all of each'}"
+    return f"; {'--long head+tail reads the ends, too' if paired(rows) else '--long window reads all of each'}"
 
 
 def long_answers(reading: Reading) -> Iterator[Finding]:

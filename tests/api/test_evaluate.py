@@ -438,7 +438,7 @@ def test_a_temperature_changes_scores_alone(finetune: Finetune, inputs: Path, tm
     assert [line["label"] for line in on] == [line["label"] for line in off]
     assert runs[0].metrics == runs[1].metrics
     configs = [json.loads((run.folder / "config.json").read_text()) for run in runs]
-    temperature = configs[1].pop("bertwright")["temperature"]
+    temperature = configs[1]["bertwright"].pop("temperature")
     assert configs[0] == configs[1]
     for plain, calibrated in zip(off, on, strict=True):
         powers = {label: score ** (1 / temperature) for label, score in plain["scores"].items()}  # type: ignore[attr-defined]

@@ -107,7 +107,9 @@ def test_pairs_and_files_without_a_header(known: bool | None, tuned: Trained, tm
     assert [(line["text"], line["text_pair"]) for line in lines] == [("the cat", "an old saw"), ("oak", "fern")]
     predictor = bertwright.load(model, precision="fp32", device="cpu")
     assert predictor.predict(["the cat", "oak"], ["an old saw", "fern"])[0].scores == lines[0]["scores"]
-    assert predictor.predict("the cat", "an old saw")[0].to_dict() == {k: v for k, v in lines[0].items() if k != "line"}
+    (pair,) = predictor.predict("the cat", "an old saw")
+    assert pair.text_pair == "an old saw"
+    assert pair.to_dict() == {name: value for name, value in lines[0].items() if name != "line"}
 
 
 def test_pairs_are_for_models_of_pairs_alone(tuned: Trained, tmp_path: Path) -> None:

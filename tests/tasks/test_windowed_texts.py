@@ -129,16 +129,18 @@ def test_pairs_do_not_go_through_windows():
 
 @pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
 @pytest.mark.parametrize("long", ["head", "head+tail", "window"])
-def test_the_config_tells_how_texts_are_read(task: str, long: str):
+@pytest.mark.parametrize("pair", [None, "p"])
+def test_the_config_tells_how_texts_are_read(task: str, long: str, pair: str | None):
     settings = FinetuneSettings.create({**NEEDED, "long": long, "window_pooling": "max", "stride": 7})
     labels = {"classification": ("a", "b"), "multilabel": (("a",),), "regression": (1.0,)}
-    learned = TASKS[task].learn(Rows(Path("x"), [Row("t", None, label, 1) for label in labels[task]]), settings)
+    learned = TASKS[task].learn(Rows(Path("x"), [Row("t", pair, label, 1) for label in labels[task]]), settings)
     config = learned.configure(replace(tiny.CONFIG, task={}))
     back = task_of(config)
     assert isinstance(back, TextTask)
     assert back.name == task
-    window = TextReading("window", 7, "max", pairs=False)
-    assert back.reading == (window if long == "window" else TextReading(long, pairs=False))
+    pairs = pair is not None
+    window = TextReading("window", 7, "max", pairs)
+    assert back.reading == (window if long == "window" else TextReading(long, pairs=pairs))
     if long == "head":
         assert "long" not in config.task  # as it always was
 

@@ -66,7 +66,7 @@ class TextReading:
         long = {"way": self.way, "stride": self.stride, "pooling": self.pooling}
         return ({} if self.pairs is None else {PAIRS: self.pairs}) | ({} if self.way == "head" else {LONG: long})
 
-    def check(self, rows: Path, *, pairs: bool) -> None:
+    def check(self, path: Path, *, pairs: bool) -> None:
         """See that rows have as many texts as those of which the model learned.
 
         Raises:
@@ -75,9 +75,9 @@ class TextReading:
         if self.pairs in (None, pairs):
             return
         if pairs:
-            raise DataError(f"{rows}: pairs of texts, but the model reads single ones: name its column (--text-column)")
+            raise DataError(f"{path}: pairs of texts, but the model reads single ones: name its column (--text-column)")
         raise DataError(
-            f"{rows}: single texts, but the model reads pairs: give the second ones as well (in a file by "
+            f"{path}: single texts, but the model reads pairs: give the second ones as well (in a file by "
             "--text-column and --text-pair-column)"
         )
 

@@ -12,7 +12,7 @@ from bertwright.flags import spellings
 
 GENERAL = "--config --debug --help"
 TABLE = (
-    "--columns --text-column --text-pair-column --label-column --label-columns --label-separator "
+    "--columns --text-column --text-pair-column --label-column --label-columns --label-separator --null-labels "
     "--quoting --no-quoting "
     "--skip-bad-rows --no-skip-bad-rows"
 )

@@ -160,6 +160,18 @@ def hardly_a_text(copy: Copy) -> list[str]:
     return ["train:6", "train:7"]
 
 
+def not_agreed(copy: Copy) -> list[str]:
+    for place in range(7, 27):
+        copy.rows["train"][place][1] = "-"
+    return [f"train:{1 + place}" for place in range(7, 27)]
+
+
+def minus_one(copy: Copy) -> list[str]:
+    for place in range(6):
+        copy.rows["train"][place][1] = "-1"
+    return [f"train:{1 + place}" for place in range(6)]
+
+
 def without_values(copy: Copy) -> list[str]:
     copy.rows["train"][5][0] = "NaN"
     for place in range(7, 27):
@@ -246,6 +258,8 @@ PLANTED: list[tuple[Plant, str, str, str]] = [
     (a_rare_label, "rare-labels", "warning", "train: 1 of 3 labels occurs fewer than 5 times: '2'"),
     (nearly_one_label, "one-sided-labels", "warning", "have the label '1': to say it always has an accuracy of 0.96"),
     (hardly_a_text, "tiny-texts", "warning", "train: 2 of 400 rows (0.5%) have a text of no more than one character"),
+    (not_agreed, "null-labels", "warning", "train: 20 of 400 rows (5.0%) have the label '-', which often says that"),
+    (minus_one, "null-labels", "warning", "train: 6 of 400 rows (1.5%) have the label '-1', which often says that"),
     (
         without_values,
         "missing-values",
@@ -261,7 +275,7 @@ PLANTED: list[tuple[Plant, str, str, str]] = [
     (capitals_for_lower_case_tokens, "casing", "warning", "the vocabulary has no capitals, and the tokenizer leaves"),
     (with_accents, "lost-accents", "note", "words lose an accent, such as 'thé'"),
 ]
-"""Sixteen faults and more, what finds each, and the beginning of what is said."""
+"""Seventeen faults and more, what finds each, and the beginning of what is said."""
 
 
 @pytest.fixture(scope="module")

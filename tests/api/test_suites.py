@@ -336,6 +336,22 @@ def test_the_hubs_copies_say_minus_one_where_a_label_is_secret(tmp_path: Path):
     assert form == {"text_column": "sentence", "label_column": "label"}
 
 
+def test_of_inference_in_chinese_only_what_annotators_agreed_on_is_learned(bert: Path, tmp_path: Path):
+    for seed, role in enumerate(("train", "dev")):
+        told = [("a cat", "a dog", "-"), *pairs(30, seed), ("a dog", "a cat", "-")]
+        lines = [json.dumps(dict(zip(("sentence1", "sentence2", "label"), row, strict=True))) for row in told]
+        (tmp_path / "ocnli").mkdir(exist_ok=True)
+        (tmp_path / "ocnli" / f"{role}.json").write_text("\n".join(lines))
+    bertwright.clue(
+        model=str(bert), data=str(tmp_path), output_dir=tmp_path / "out", seeds=1, tasks=["ocnli"], quiet=True, **FEW
+    )
+    config = json.loads((tmp_path / "out" / "ocnli" / "config.json").read_text())
+    assert list(config["label2id"]) == ["entailment", "not_entailment"]
+    for role in ("train", "test"):
+        left = (tmp_path / "out" / "ocnli" / "run" / f"bad_rows.{role}.jsonl").read_text().splitlines()
+        assert [json.loads(line)["line"] for line in left] == [1, 32]
+
+
 def test_the_hubs_names_of_labels_say_which_is_positive(tmp_path: Path):
     names = {"names": ["not_equivalent", "equivalent"], "_type": "ClassLabel"}
     for role, label in {"train": 1, "validation": 0, "test": -1}.items():

@@ -297,6 +297,7 @@ def test_only_classification_has_a_positive_label():
         ("multilabel", {"calibrate": True}, "calibrate is for classification"),
         ("classification", {"label_columns": ("a", "b")}, "label_columns is for multilabel"),
         ("regression", {"label_separator": "|"}, "label_separator is for multilabel"),
+        ("regression", {"null_labels": ("-",)}, "null_labels is for classification"),
         ("tagging", {"positive_label": "a"}, "positive_label is for classification"),
         ("choice", {"tune_thresholds": False}, "tune_thresholds is for multilabel and qa"),
         ("choice", {"label_column": "a"}, "label_column is for classification, multilabel, regression and tagging"),

@@ -30,6 +30,8 @@ class TableSettings(Settings):
     """Several columns of 1 and 0, each the name of a label that a text has or has not (multilabel)."""
     label_separator: str | None = None
     """What stands between several labels in one cell (multilabel; | ; or , when not given)."""
+    null_labels: tuple[str, ...] = ()
+    """Labels that say that a row has none, as - and -1 where annotators did not agree: such rows are unusable ones."""
     quoting: bool | None = None
     """Whether `"` quotes a field; decided from the file itself when not given."""
     skip_bad_rows: bool = False

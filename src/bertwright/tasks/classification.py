@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -92,8 +93,7 @@ class Classification(TextTask[str]):
     @staticmethod
     def label_reader(settings: TableSettings) -> Callable[[Cells], str | None]:
         """One label column."""
-        del settings
-        return one_label
+        return partial(one_label, null=settings.null_labels)
 
     @staticmethod
     def check_training(rows: Rows[Row[str]]) -> None:

@@ -64,6 +64,7 @@ _ONLY_FOR: Mapping[str, tuple[type[AnyTask], ...]] = MappingProxyType(
         "label_separator": (MultiLabel,),
         "label_smoothing": (Classification, Tagging),
         "long": _OF_TEXTS,
+        "null_labels": (Classification,),
         "positive_label": (Classification,),
         "quoting": (*_OF_TEXTS, Tagging),
         "text_column": (*_OF_TEXTS, Tagging),

@@ -95,6 +95,7 @@ _ACCURACY = ("accuracy",)
 _F1_TOO = ("f1", "accuracy")
 _ONE = (_columns("sentence", None, "label"), {"columns": ("text", "label")})
 _SENTENCES = (_columns("sentence1", "sentence2", "label"),)
+_NOT_AGREED: Options = {"null_labels": ("-", "-1"), "skip_bad_rows": True}  # rows without a gold label
 
 # Wang et al., 2018, https://gluebenchmark.com; settings of Devlin et al., 2019, section 4.1 and appendix A.3.
 GLUE = Suite(
@@ -144,7 +145,8 @@ CLUE = Suite(
         "afqmc": SuiteTask("AFQMC", "classification", _ACCURACY, _SENTENCES),
         "tnews": SuiteTask("TNEWS", "classification", _ACCURACY, _ONE),
         "iflytek": SuiteTask("IFLYTEK", "classification", _ACCURACY, _ONE),
-        "ocnli": SuiteTask("OCNLI", "classification", _ACCURACY, _SENTENCES),
+        "cmnli": SuiteTask("CMNLI", "classification", _ACCURACY, _SENTENCES, _NOT_AGREED),
+        "ocnli": SuiteTask("OCNLI", "classification", _ACCURACY, _SENTENCES, _NOT_AGREED),
         "chnsenticorp": SuiteTask(
             "ChnSentiCorp", "classification", _ACCURACY, (_columns("text_a", None, "label"), *_ONE)
         ),

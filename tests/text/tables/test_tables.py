@@ -6,6 +6,7 @@ import io
 import json
 import warnings
 from collections import Counter
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from bertwright.errors import BertwrightError, DataError, UsageError
 from bertwright.text.tables.bad_rows import BadRowPolicy
 from bertwright.text.tables.table import ReadCounts, Table
-from bertwright.text.tables.texts import Row, open_table, read_stream, several_labels
+from bertwright.text.tables.texts import Row, one_label, open_table, read_stream, several_labels
 
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 tricky = ['"', '""', 'a "quoted" word', '"Half of it', "a,b;c", "tab\there", "two\nlines", "a\rb", "蔡陆线", "\ufeff"]
@@ -125,6 +126,16 @@ def test_a_table_is_read_anew_by_each_call_and_lazily(tmp_path: Path) -> None:
     assert next(rows) == Row("b", None, "2", 3)
     with pytest.raises(DataError, match="empty label"):
         next(rows)
+
+
+def test_labels_that_say_there_is_none(tmp_path: Path) -> None:
+    path = put(tmp_path / "t.csv", "text,label\na,1\nb,-\nc,-1\n")
+    table = open_table(path, read_label=partial(one_label, null=("-", "-1")))
+    with pytest.raises(DataError, match=r"2 of 3 rows cannot be used: .*t\.csv:3: empty label in 'b,-'"):
+        list(table.read())
+    assert [row.label for row in table.under(BadRowPolicy(skip=True)).read()] == ["1"]
+    asked = open_table(path, label_column="label", read_label=partial(one_label, null=("-",)), needs_label=False)
+    assert [row.label for row in asked.read()] == ["1", None, "-1"]
 
 
 # ---- every row is accounted for

@@ -17,6 +17,7 @@ ONE_SIDED = 0.9
 _EXPECTED = 5  # rows of a label that a held-out file should have, by the training set, for their lack to be odd
 _OF_ONE_WHOLE = ": are the files parts of one whole?"
 _MANY_MISSING = 0.2  # share of the labels
+_FEW_NULL = 0.05  # share of the rows: as many with -1 among 0, 1, 2 may well mean it
 
 
 def rare_labels(files: LabelledFiles) -> Iterator[Finding]:
@@ -106,6 +107,30 @@ def missing_labels(files: LabelledFiles) -> Iterator[Finding]:
                 + (", and macro averages tell little: hold out more rows" if many else _OF_ONE_WHOLE),
                 role=role,
             )
+
+
+def null_labels(files: LabelledFiles) -> Iterator[Finding]:
+    """Labels that sets of inference, and copies of others, give to rows that have none."""
+    for role, rows in files.rows.items():
+        counts = Counter(named(rows))
+        null = {name for name in ("-", "-1") if name in counts and _says_none(name, counts)}
+        if null:
+            yield Finding(
+                "warning",
+                "null-labels",
+                f"{role}: {rows_have(sum(counts[name] for name in null), len(rows))} the label "
+                f"{all_shown(sorted(null))}, which often says that there is none",
+                f"if so, go on without these rows: --null-labels {' '.join(sorted(null))} --skip-bad-rows",
+                _places(rows, null),
+                role=role,
+            )
+
+
+def _says_none(name: str, counts: Counter[str]) -> bool:
+    """Of `-` where there is no `+`; of -1 where it is rare beside 0, 1 and so on."""
+    if name == "-":
+        return "+" not in counts
+    return counts[name] < _FEW_NULL * counts.total() and all(other.isdecimal() for other in counts if other != name)
 
 
 def look_alike_labels(files: LabelledFiles) -> Iterator[Finding]:

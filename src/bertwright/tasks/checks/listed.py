@@ -12,6 +12,7 @@ from bertwright.tasks.checks.labels import (
     empty_labels,
     look_alike_labels,
     missing_labels,
+    null_labels,
     one_sided_labels,
     rare_labels,
     unseen_labels,
@@ -47,6 +48,7 @@ from bertwright.tasks.checks.repeats import (
     shared_texts,
 )
 from bertwright.tasks.choice import Choice
+from bertwright.tasks.classification import Classification
 from bertwright.tasks.multilabel import MultiLabel
 from bertwright.tasks.questions import Questions
 from bertwright.tasks.regression import Regression
@@ -71,6 +73,7 @@ QUICK: tuple[Check, ...] = (
 """A pass over the rows each: they take no longer than to read them."""
 OF_TASK: Mapping[type, tuple[Check, ...]] = MappingProxyType(
     {
+        Classification: (null_labels,),
         MultiLabel: (empty_labels,),
         Tagging: (impossible_tags, endless_sentences),
         Questions: (shared_contexts, never_unanswered),

@@ -5,7 +5,7 @@ fails at once where no single row is to blame. Knows nothing of tokens, of class
 """
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -59,9 +59,10 @@ class Row(Generic[LabelT]):
     """The line on which the row begins, from 1; in Parquet the number of the row."""
 
 
-def one_label(cells: Cells) -> str | None:
-    """The name in the only label column."""
-    return label_of(*cells.values())
+def one_label(cells: Cells, *, null: Collection[str] = ()) -> str | None:
+    """The name in the only label column, unless it is one of those that say that there is none."""
+    label = label_of(*cells.values())
+    return None if label in null else label
 
 
 def several_labels(cells: Cells, *, separator: str | None = None, named: bool = False) -> tuple[str, ...]:

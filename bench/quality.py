@@ -83,8 +83,11 @@ def run(options: argparse.Namespace, key: str, side: str, seed: int) -> dict[str
     print(shown(command), file=sys.stderr, flush=True)
     made_with = versions()  # as it begins: a checkout moves on within hours
     output.parent.mkdir(parents=True, exist_ok=True)
-    with (output.parent / f"{side}-{seed}.log").open("ab") as log:
-        subprocess.run(command, stdout=log, stderr=log, check=True)
+    told = output.parent / f"{side}-{seed}.log"
+    with told.open("ab") as log:
+        ended = subprocess.run(command, stdout=log, stderr=log, check=False).returncode
+    if ended:
+        raise SystemExit(f"exit code {ended}: the end of {told} says why")
     written = output / ("metrics.json" if side == "peer" else "run/metrics.json")
     figures = json.loads(written.read_text(encoding="utf-8"))
     result = {

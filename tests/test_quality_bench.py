@@ -212,6 +212,17 @@ def test_what_is_there_is_not_trained_again(bench: Bench, tmp_path: Path):
     assert len(ran) == 1
 
 
+def test_why_a_side_failed_stands_in_its_log(bench: Bench, tmp_path: Path):
+    flags = ["--model", str(tmp_path / "none"), "--data", "nowhere"]
+    flags += ["--sets", "cola", "--sides", "ours", "--seeds", "0"]
+    with (
+        patch.object(bench["quality_sets"].QualitySet, "write"),
+        pytest.raises(SystemExit, match=r"^exit code 2: the end of \S+cola/ours-0\.log says why$"),
+    ):
+        bench["quality"].main([*flags, "--output", str(tmp_path), "--figures", str(tmp_path / "figures")])
+    assert "no such file" in (tmp_path / "cola" / "ours-0.log").read_text()
+
+
 def test_a_kept_command_names_no_place_of_a_machine(bench: Bench):
     quality = bench["quality"]
     script = str(quality.HERE / "quality_peer.py")

@@ -17,6 +17,7 @@ from small import QUICK, Finetune, rows, write_bert, write_csv
 
 import bertwright
 from bertwright.cli import main
+from bertwright.errors import DataError
 from bertwright.model.config import BertConfig
 from bertwright.model.folder import write_model_folder
 from bertwright.model.heads import SequenceClassifier
@@ -412,6 +413,16 @@ def test_impossible_tags(data_dir: Path, models: Path, tmp_path: Path) -> None:
     assert found["severity"] == "error"
     assert found["text"].startswith("train: 60 of 300 rows (20.0%) have tags that cannot stand where they do")
     assert all(re.fullmatch(rf"{tmp_path / 'planted.conll'}:\d+", row) for row in found["rows"])
+
+
+@pytest.mark.data
+def test_files_of_pairs_and_of_single_texts(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("text,text_pair,label\n" + "a cat,a dog,1\nan oak,a fern,0\n" * 20)
+    (tmp_path / "test.csv").write_text("text,label\na cat,1\nan oak,2\n")
+    with pytest.raises(
+        DataError, match=r"^\S+test\.csv: single texts, but the training set \(\S+train\.csv\) is of pairs"
+    ):
+        doctor(models, **dict.fromkeys(("train", "validation"), tmp_path / "train.csv"), test=tmp_path / "test.csv")
 
 
 @pytest.mark.data

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -356,6 +357,23 @@ def test_models_of_other_labels_cannot_be_compared(tuned: Trained, finetune: Fin
         UsageError, match=r"scorer was made for regression, and --model for classification: they cannot"
     ):
         bertwright.evaluate(model=str(tuned.folder), against=str(scorer), test=files["train"], **EXACT)
+
+
+@pytest.mark.parametrize(("pairs", "told"), [(True, "pairs of texts, and --model single ones"), (None, None)])
+def test_a_model_of_pairs_is_not_compared_with_one_of_single_texts(
+    pairs: bool | None, told: str | None, tuned: Trained, inputs: Path, tmp_path: Path
+) -> None:
+    """Where nobody knows what a model is of, it is taken at its word."""
+    shutil.copytree(tuned.folder, tmp_path / "other")
+    config = json.loads((tmp_path / "other" / "config.json").read_text())
+    config["bertwright"]["pairs"] = pairs
+    (tmp_path / "other" / "config.json").write_text(json.dumps(config))
+    given = {"model": str(tuned.folder), "against": str(tmp_path / "other"), "test": inputs / "test.csv", **EXACT}
+    if told is None:
+        assert bertwright.evaluate(**given).against is not None
+    else:
+        with pytest.raises(UsageError, match=rf"^--against \S+other reads {told}: no test set is for both$"):
+            bertwright.evaluate(**given)
 
 
 def test_slices_and_worst_rows(tuned: Trained, inputs: Path, tmp_path: Path) -> None:

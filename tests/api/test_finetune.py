@@ -384,6 +384,7 @@ FILES = {
     "unseen.csv": HEADER + "the oak,plant\nthe roof,house\na door,house\n",
     "two.csv": HEADER + "the oak,plant\nthe dog,animal\n" * 9,
     "good.csv": GOOD,
+    "pairs.csv": "text,text_pair,label\nthe oak,a fern,house\n",
     "latin.csv": GOOD + "caf\xe9 de paris d\xe9j\xe0 vu,animal\n",
 }
 
@@ -419,6 +420,10 @@ def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ({"test": "unseen.csv"}, r"unseen.csv:3: labels that the training set .* does not have: 'house'"),
         ({"test": "blank.csv"}, r"blank.csv:32: empty text"),
+        *(
+            ({role: "pairs.csv"}, r"pairs.csv: pairs of texts, but the training set \(\S+good.csv\) is of single ones")
+            for role in ("validation", "test")
+        ),
         ({"test": "none.csv", "train": "nix.csv"}, r"^no such file: --train \S+nix.csv, --test \S+none.csv$"),
         ({"train": "."}, r"^no such file: --train \S+ \(it is a folder\)$"),
         ({"max_length": 20}, r"^max_length = 20 is more than the model reads: it has 19 positions$"),

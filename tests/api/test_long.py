@@ -118,7 +118,7 @@ def test_window_on_texts_that_fit_is_head(inputs: Path, tmp_path: Path):
     metrics = [(tmp_path / long / "run" / "metrics.json").read_text() for long in ("head", "window")]
     assert metrics[0] == metrics[1]
     (tmp_path / "pairs.csv").write_text("sentence1,sentence2\nthe cat,a dog\n")
-    with pytest.raises(DataError, match=r"pairs\.csv: pairs of texts, but the model reads single ones: name"):
+    with pytest.raises(DataError, match=r"pairs\.csv: pairs of texts, but the model is of single ones: name"):
         bertwright.predict(
             model=str(tmp_path / "window"), input=str(tmp_path / "pairs.csv"), output=str(tmp_path / "answers.jsonl")
         )

@@ -118,18 +118,51 @@ def test_pairs_are_for_models_of_pairs_alone(tuned: Trained, tmp_path: Path) -> 
     source.write_text("text,text_pair\nthe cat,an oak\n")
     with pytest.raises(DataError) as raised:
         predicted(tuned, source, tmp_path)
-    found = "pairs of texts, but the model reads single ones: name its column (--text-column)"
+    found = "pairs of texts, but the model is of single ones: name its column (--text-column)"
     assert str(raised.value) == f"{source}: {found}"
     assert [line["text"] for line in predicted(tuned, source, tmp_path, text_column="text")] == ["the cat"]
     model = of_pairs(tuned, tmp_path / "pairs", pairs=True)
     with pytest.raises(DataError) as raised:
         predicted(tuned, source, tmp_path, model=str(model), text_column="text")
-    found = "single texts, but the model reads pairs: give the second ones as well"
-    assert str(raised.value) == f"{source}: {found} (in a file by --text-column and --text-pair-column)"
-    with pytest.raises(DataError, match=f"^memory: {found}"):
-        bertwright.load(model, device="cpu").predict(["the cat"])
+    found = "single texts, but the model is of pairs: give the second ones as well"
+    ways = "columns by --text-column and --text-pair-column, JSON lines with text and text_pair, or predict(texts, "
+    ways += "pairs)"
+    assert str(raised.value) == f"{source}: {found} ({ways})"
+    for given in (["the cat"], [("the cat", "an oak")]):
+        with pytest.raises(DataError, match=f"^memory: {found}"):
+            bertwright.load(model, device="cpu").predict(given)
     with pytest.raises(ModelFolderError, match=r"config\.json: pairs should be true or false, not 'yes'$"):
         bertwright.load(of_pairs(tuned, tmp_path / "odd", "yes"), device="cpu")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_each_text_needs_its_own_pair(known: bool, tuned: Trained, tmp_path: Path) -> None:
+    """Rows are judged by the first one."""
+    predictor = bertwright.load(of_pairs(tuned, tmp_path / "model", known), device="cpu")
+    with pytest.raises(UsageError, match=r"^pair 1 \(counted from 0\) is None: each text needs its own$"):
+        predictor.predict(["the cat", "oak"], ["fern", None])
+
+
+def test_a_pair_without_its_second_text_is_told(
+    tuned: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "pairs.jsonl"
+    pairs = [{"text": "the cat", "text_pair": second} for second in ("an oak", None, " ")]
+    source.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    model = str(of_pairs(tuned, tmp_path / "model", pairs=True))
+    assert len(predicted(tuned, source, tmp_path, model=model)) == 3
+    assert capsys.readouterr().err == (
+        f"warning: {source}: 2 of 3 rows lack a text of theirs: what is answered is to the rest\n"
+    )
+
+
+def test_windows_are_not_for_models_of_pairs(tuned: Trained, tmp_path: Path) -> None:
+    folder = of_pairs(tuned, tmp_path / "model", pairs=True)
+    config = json.loads((folder / "config.json").read_text())
+    config["bertwright"]["long"] = {"way": "window", "stride": None, "pooling": "mean"}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelFolderError, match=r"pairs is true, and windows over long texts are for single ones$"):
+        bertwright.load(folder, device="cpu")
 
 
 def test_labels_in_the_file_are_not_needed_and_not_read(tuned: Trained, tmp_path: Path) -> None:

@@ -91,6 +91,8 @@ def doctor(settings: DoctorSettings | None = None, /, **options: object) -> Diag
     whole = settings.validation is None
     learned, measured = split_off(kind, rows["train"], settings) if whole else (rows["train"], rows["validation"])
     task = kind.learn(rows["train"], settings)
+    for part in rows.values():
+        task.check_rows(part, f"the training set ({rows['train'].path})")
     check_metric(task, settings.best_metric)
     if settings.folds is not None:
         fold_of_each(task, rows["train"], settings, settings.folds)

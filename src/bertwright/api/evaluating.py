@@ -32,6 +32,7 @@ from bertwright.serving.predictor import Predictor
 from bertwright.settings import EvaluateSettings
 from bertwright.tasks.classification import POSITIVE
 from bertwright.tasks.kinds import AnyTask, check_columns, judging, positive_of
+from bertwright.tasks.text_reading import TextReading
 from bertwright.text.complaints import all_shown
 from bertwright.text.tables.table import Table
 
@@ -158,6 +159,10 @@ def _check_comparable(name: str, one: Predictor, other: Predictor) -> None:
     if one.labels != other.labels:
         has, wanted = all_shown(other.labels), all_shown(one.labels)
         raise UsageError(f"--against {name} has the labels {has}, and --model has {wanted}: they cannot be compared")
+    mine, its = (TextReading.of(predictor.config.task).pairs for predictor in (one, other))
+    if {mine, its} == {True, False}:
+        reads, rest = ("pairs of texts", "single ones") if its else ("single texts", "pairs")
+        raise UsageError(f"--against {name} reads {reads}, and --model {rest}: no test set is for both")
 
 
 def _judged_alike(rival: Predictor, predictor: Predictor) -> AnyTask:

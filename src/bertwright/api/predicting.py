@@ -88,7 +88,7 @@ class Heard:
 
     def __init__(self, shown: Callable[[Any], Sequence[str]]) -> None:
         self._shown = shown
-        self.texts = self.truncated = self._empty = 0
+        self.texts = self.truncated = self._empty = self._half = 0
         self._first: list[str] = []
 
     def add(self, row: HasLine, answer: Answer) -> None:
@@ -96,7 +96,9 @@ class Heard:
         own = self._shown(row)
         self.texts += 1
         self.truncated += answer.truncated
-        self._empty += not any(text.strip() for text in own)
+        said = [bool(text.strip()) for text in own]
+        self._empty += not any(said)
+        self._half += any(said) and not all(said)
         if self.texts <= _LOOKED_AT:
             self._first += own
 
@@ -106,6 +108,9 @@ class Heard:
         if self._empty:
             verb = agreeing(self._empty, "is", "are")
             warn(f"{name}: {self._empty} of {self.texts} texts {verb} empty; what is answered to nothing means nothing")
+        if self._half:
+            verb = agreeing(self._half, "lacks", "lack")
+            warn(f"{name}: {self._half} of {self.texts} rows {verb} a text of theirs: what is answered is to the rest")
         masks = isinstance(predictor, MaskedPredictor)
         texts = (text.replace(MASK, " ") for text in self._first) if masks else self._first
         share = predictor.tokenizer.unknown_share(texts)

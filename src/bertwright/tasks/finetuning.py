@@ -207,6 +207,13 @@ class FinetuneTask(Task[BatchT_contra], Protocol[RowT, BatchT_contra, ExamplesT]
     def configure(self, config: BertConfig) -> BertConfig:
         """The config of a model for the task: names and all that an answer needs."""
 
+    def check_rows(self, rows: Rows[RowT], source: str) -> None:
+        """See that rows are such as were learned from, whatever their labels.
+
+        Raises:
+            DataError: They are not; the text names `source` as what has the others.
+        """
+
     def check(self, rows: Rows[RowT], source: str) -> None:
         """See that nothing in the labels is unknown.
 
@@ -264,6 +271,10 @@ class FinetuneTask(Task[BatchT_contra], Protocol[RowT, BatchT_contra, ExamplesT]
 
 class PlainTask:
     """What most tasks have in common: a text that is too long loses its end, and nothing is tuned."""
+
+    def check_rows(self, rows: Rows[Any], source: str) -> None:
+        """What is in a row shows in its form alone: there is nothing to see."""
+        del rows, source
 
     def limit(self, max_length: int) -> Limit:
         """See `FinetuneTask`."""

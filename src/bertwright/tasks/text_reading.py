@@ -55,6 +55,8 @@ class TextReading:
         match task.get(LONG, {}):
             case {} as found if not found:
                 return cls(pairs=pairs)
+            case {"way": "window"} if pairs:
+                raise ModelFolderError("config.json: pairs is true, and windows over long texts are for single ones")
             case {"way": way, "stride": None | int() as stride, "pooling": pooling} if (
                 way in get_args(LongWay) and pooling in get_args(Pooling) and (stride is None or stride > 0)
             ):
@@ -66,8 +68,13 @@ class TextReading:
         long = {"way": self.way, "stride": self.stride, "pooling": self.pooling}
         return ({} if self.pairs is None else {PAIRS: self.pairs}) | ({} if self.way == "head" else {LONG: long})
 
-    def check(self, path: Path, *, pairs: bool) -> None:
+    def check(self, path: Path, source: str, *, pairs: bool) -> None:
         """See that rows have as many texts as those of which the model learned.
+
+        Args:
+            path: The file of the rows.
+            source: What has the others: the model, or its training set.
+            pairs: Whether each row has two.
 
         Raises:
             DataError: They do not: the answers would mean nothing.
@@ -75,10 +82,10 @@ class TextReading:
         if self.pairs in (None, pairs):
             return
         if pairs:
-            raise DataError(f"{path}: pairs of texts, but the model reads single ones: name its column (--text-column)")
+            raise DataError(f"{path}: pairs of texts, but {source} is of single ones: name its column (--text-column)")
         raise DataError(
-            f"{path}: single texts, but the model reads pairs: give the second ones as well (in a file by "
-            "--text-column and --text-pair-column)"
+            f"{path}: single texts, but {source} is of pairs: give the second ones as well (columns by --text-column "
+            "and --text-pair-column, JSON lines with text and text_pair, or predict(texts, pairs))"
         )
 
     @property

@@ -141,12 +141,14 @@ def text_rows(texts: Sequence[str] | str, pairs: Sequence[str] | str | None = No
     """Texts, or pairs of texts, as rows of a table, numbered from 1.
 
     Raises:
-        UsageError: `pairs` is not as long as `texts`.
+        UsageError: `pairs` is not as long as `texts`, or lacks some.
     """
     texts = [texts] if isinstance(texts, str) else texts
     pairs = [pairs] if isinstance(pairs, str) else pairs
     if pairs is not None and len(pairs) != len(texts):
         raise UsageError(f"{len(texts)} texts but {len(pairs)} pairs: each text needs its own")
+    if pairs is not None and (missing := [place for place, pair in enumerate(pairs) if pair is None]):
+        raise UsageError(f"pair {missing[0]} (counted from 0) is None: each text needs its own")
     seconds = [None] * len(texts) if pairs is None else pairs
     return (Row(text, pair, None, line) for line, (text, pair) in enumerate(zip(texts, seconds, strict=True), 1))
 
@@ -263,6 +265,10 @@ class TextTask(PlainTask, ABC, Generic[LabelT]):
         """See `FinetuneTask`."""
         return read_texts(stream, settings)
 
+    def check_rows(self, rows: Rows[Row[Any]], source: str) -> None:
+        """See `FinetuneTask`: as many texts in each."""
+        self.reading.check(rows.path, source, pairs=paired(rows))
+
     def describe(self, rows: Rows[Row[LabelT]]) -> str:
         """Number of rows, and what labels they have."""
         return f"{counted(len(rows), 'text')} ({self.told(rows)})"
@@ -283,7 +289,7 @@ class TextTask(PlainTask, ABC, Generic[LabelT]):
             DataError: Not pairs where the model reads these, or pairs where it does not.
             UsageError: Pairs are to go through windows, or `max_length` leaves no room for text.
         """
-        self.reading.check(rows.path, pairs=paired(rows))
+        self.check_rows(rows, "the model")
         texts, windows = [row.text for row in rows], None
         pairs = [row.pair or "" for row in rows] if paired(rows) else None
         match self.reading.way:

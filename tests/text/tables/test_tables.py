@@ -128,6 +128,19 @@ def test_a_table_is_read_anew_by_each_call_and_lazily(tmp_path: Path) -> None:
         next(rows)
 
 
+def test_a_named_column_that_is_not_read_is_told(tmp_path: Path) -> None:
+    path = put(tmp_path / "t.csv", "a,b,1\n")
+    told = (
+        "of --columns neither text nor label: 'pair'; a second text is called text_pair (with a first one called text)"
+    )
+    assert open_table(path, columns=("text", "pair", "label")).warnings == (
+        f"{path}: {told}, and what is to be left out `_`",
+    )
+    for names in (("text", "_", "label"), ("text", "text_pair", "label")):
+        assert open_table(path, columns=names).warnings == ()
+    assert open_table(path, columns=("text", "_", "label"), needs_label=False).warnings == ()
+
+
 def test_labels_that_say_there_is_none(tmp_path: Path) -> None:
     path = put(tmp_path / "t.csv", "text,label\na,1\nb,-\nc,-1\n")
     table = open_table(path, read_label=partial(one_label, null=("-", "-1")))

@@ -97,6 +97,12 @@ def choose_columns(found: Sequence[str], named: Named, path: Path, *, needs_labe
     return columns
 
 
+def unread(given: Iterable[str], columns: Columns) -> tuple[str, ...]:
+    """Names in `--columns` of columns that are not in use, although nobody said that they are to be left out."""
+    used = {*columns.names, IGNORED}
+    return tuple(name for name in given if name not in used and name.casefold() not in _LABELS)
+
+
 def check_distinct(found: Iterable[str], path: Path) -> None:
     """See that no column that is not left out has the name of another one.
 

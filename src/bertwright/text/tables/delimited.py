@@ -191,7 +191,7 @@ def _no_header(path: Path, first: _Cells, delimiter: str) -> str:
     return (
         f"{where}: the first row has no column name that is known: {all_shown(first.cells)}; if it is data, name the "
         f"{counted(len(first.cells), 'column')} (such as --columns text label, `{IGNORED}` for one to leave out); if "
-        "it is a header, set --text-column and --label-column"
+        "it is a header, set --text-column (for pairs --text-pair-column, too) and --label-column"
     )
 
 

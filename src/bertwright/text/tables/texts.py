@@ -23,7 +23,7 @@ from bertwright.text.tables.cells import (
     number_of,
     text_of,
 )
-from bertwright.text.tables.columns import IGNORED, Columns, Named, NoLabelError, choose_columns
+from bertwright.text.tables.columns import IGNORED, Columns, Named, NoLabelError, choose_columns, unread
 from bertwright.text.tables.delimited import open_delimited
 from bertwright.text.tables.records import (
     HEAD,
@@ -93,6 +93,7 @@ class TextRows(Generic[LabelT]):
         named: The columns that the user named, by a flag or in `--columns`; the others are guesses.
         read_label: Cells of the label columns → the label, or None where there is none.
         needs_label: Whether a row must have a label and a text that is not empty.
+        doubts: What the user should look at in how the columns were named.
     """
 
     source: Source
@@ -100,11 +101,12 @@ class TextRows(Generic[LabelT]):
     named: Named
     read_label: Callable[[Cells], LabelT | None]
     needs_label: bool
+    doubts: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should look at although the table can be read."""
-        return self.source.warnings
+        return self.source.warnings + self.doubts
 
     @property
     def form(self) -> str:
@@ -181,7 +183,8 @@ def open_table(
     source = open_source(path, columns, named, has_labels=needs_label, quoting=quoting)
     form = _form(path, source, named, read_label, needs_label=needs_label)
     if columns is not None:  # whoever calls a column text or label has said what it is
-        form = replace(form, named=Named(form.columns.text, form.columns.pair, form.columns.labels))
+        known = Named(form.columns.text, form.columns.pair, form.columns.labels)
+        form = replace(form, named=known, doubts=_doubts(path, unread(columns, form.columns)))
     return Table(path, form)
 
 
@@ -222,6 +225,16 @@ def _form(
     except NoLabelError as error:
         raise UsageError(f"{error}{_one_for_each_label(source)}") from error
     return TextRows(source, columns, named, read_label, needs_label)
+
+
+def _doubts(path: Path, unread: Sequence[str]) -> tuple[str, ...]:
+    """A column that was given a name may have been meant to be read."""
+    if not unread:
+        return ()
+    return (
+        f"{place(path)}: of --columns neither text nor label: {all_shown(unread)}; a second text is called text_pair "
+        f"(with a first one called text), and what is to be left out `{IGNORED}`",
+    )
 
 
 def _one_for_each_label(source: Source) -> str:

@@ -96,7 +96,6 @@ def measure_rows(
     with _lines(predictions) as out:
         for chunk in chunks(read):
             rows = Rows(path, chunk)
-            task.check_rows(rows, "the model")
             task.check(rows, "the model")
             examples = predictor.encode(rows)
             outputs = predictor.outputs(examples)

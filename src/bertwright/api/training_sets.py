@@ -76,14 +76,12 @@ class TrainingSets:
         say_of_files(f"train: {task.describe(train)}", quiet=settings.quiet)
         say_of_files(f"validation: {task.describe(validation)}", quiet=settings.quiet)
         known = f"the training set ({train.path})"
-        task.check_rows(validation, known)
         task.check(validation, known)
         check_metric(task, settings.best_metric)
         rows = {"train": train, "validation": validation}
         if settings.test is not None:
             rows["test"], of_test = _read(kind, settings.test, "test", settings, folder)
             found += of_test
-            task.check_rows(rows["test"], known)
             task.check(rows["test"], known)
         files = LabelledFiles(task, rows)
         return cls(task, train, validation, counts_of(files), [*short_findings(files), *found])

@@ -153,8 +153,8 @@ class Classification(TextTask[str]):
         task = {"name": self.name, **chosen} if chosen else {}
         return replace(config, labels=self.labels, problem_type=self.problem, task=task)
 
-    def check(self, rows: Rows[Row[str]], source: str) -> None:
-        """See `FinetuneTask`."""
+    def check_labels(self, rows: Rows[Row[str]], source: str) -> None:
+        """See `TextTask`."""
         check_known([(row.label or "", row.line) for row in rows], self.labels, rows.path, source)
 
     @staticmethod

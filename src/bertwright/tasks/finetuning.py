@@ -215,7 +215,7 @@ class FinetuneTask(Task[BatchT_contra], Protocol[RowT, BatchT_contra, ExamplesT]
         """
 
     def check(self, rows: Rows[RowT], source: str) -> None:
-        """See that nothing in the labels is unknown.
+        """See that rows pass `check_rows`, and that nothing in the labels is unknown.
 
         Raises:
             DataError: Something is; the text names it with counts and the first line, and `source` as who knows it.

@@ -125,8 +125,8 @@ class MultiLabel(TextTask[Names]):
         task = {"name": self.name, THRESHOLDS: self.thresholds.tolist(), **self.reading.to_dict()}
         return replace(config, labels=self.labels, problem_type=self.problem, task=task)
 
-    def check(self, rows: Rows[Row[Names]], source: str) -> None:
-        """See `FinetuneTask`."""
+    def check_labels(self, rows: Rows[Row[Names]], source: str) -> None:
+        """See `TextTask`."""
         named = [(name, row.line) for row in rows for name in row.label or ()]
         check_known(named, self.labels, rows.path, source)
 

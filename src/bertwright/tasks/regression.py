@@ -80,7 +80,7 @@ class Regression(TextTask[float]):
         task = {"name": self.name, **chosen} if chosen else {}
         return replace(config, labels=self.labels, problem_type=self.problem, task=task)
 
-    def check(self, rows: Rows[Row[float]], source: str) -> None:
+    def check_labels(self, rows: Rows[Row[float]], source: str) -> None:
         """Any number may be."""
 
     @staticmethod

@@ -145,8 +145,8 @@ CLUE = Suite(
         "afqmc": SuiteTask("AFQMC", "classification", _ACCURACY, _SENTENCES),
         "tnews": SuiteTask("TNEWS", "classification", _ACCURACY, _ONE),
         "iflytek": SuiteTask("IFLYTEK", "classification", _ACCURACY, _ONE),
-        "cmnli": SuiteTask("CMNLI", "classification", _ACCURACY, _SENTENCES, _NOT_AGREED),
-        "ocnli": SuiteTask("OCNLI", "classification", _ACCURACY, _SENTENCES, _NOT_AGREED),
+        "cmnli": SuiteTask("CMNLI", "classification", _ACCURACY, _SENTENCES, settings=_NOT_AGREED),
+        "ocnli": SuiteTask("OCNLI", "classification", _ACCURACY, _SENTENCES, settings=_NOT_AGREED),
         "chnsenticorp": SuiteTask(
             "ChnSentiCorp", "classification", _ACCURACY, (_columns("text_a", None, "label"), *_ONE)
         ),

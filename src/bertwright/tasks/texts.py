@@ -269,6 +269,15 @@ class TextTask(PlainTask, ABC, Generic[LabelT]):
         """See `FinetuneTask`: as many texts in each."""
         self.reading.check(rows.path, source, pairs=paired(rows))
 
+    def check(self, rows: Rows[Row[LabelT]], source: str) -> None:
+        """See `FinetuneTask`."""
+        self.check_rows(rows, source)
+        self.check_labels(rows, source)
+
+    @abstractmethod
+    def check_labels(self, rows: Rows[Row[LabelT]], source: str) -> None:
+        """See that nothing in the labels is unknown; raises what `check` does."""
+
     def describe(self, rows: Rows[Row[LabelT]]) -> str:
         """Number of rows, and what labels they have."""
         return f"{counted(len(rows), 'text')} ({self.told(rows)})"

@@ -227,12 +227,12 @@ def _form(
     return TextRows(source, columns, named, read_label, needs_label)
 
 
-def _doubts(path: Path, unread: Sequence[str]) -> tuple[str, ...]:
+def _doubts(path: Path, names: Sequence[str]) -> tuple[str, ...]:
     """A column that was given a name may have been meant to be read."""
-    if not unread:
+    if not names:
         return ()
     return (
-        f"{place(path)}: of --columns neither text nor label: {all_shown(unread)}; a second text is called text_pair "
+        f"{place(path)}: of --columns neither text nor label: {all_shown(names)}; a second text is called text_pair "
         f"(with a first one called text), and what is to be left out `{IGNORED}`",
     )
 

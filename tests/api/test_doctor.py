@@ -353,6 +353,17 @@ def test_each_planted_fault_is_found(
     assert set(bad(all_found)) - {check} <= by_it, "one fault, not many complaints"
 
 
+@pytest.mark.data
+@pytest.mark.parametrize("names", [("-", "+"), ("-1", "1")])
+def test_what_is_one_of_two_labels_is_one(
+    names: tuple[str, str], data_dir: Path, examine: Callable[[Copy], list[Finding]]
+) -> None:
+    copy = sst2(data_dir)
+    for part in copy.rows.values():
+        part[:] = [[text, names[int(label)]] for text, label in part]
+    assert bad(examine(copy)) == []
+
+
 def test_fifteen_faults_are_planted() -> None:
     assert len({(check, severity) for _, check, severity, _ in PLANTED}) >= 15
 
